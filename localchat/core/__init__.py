@@ -1,0 +1,1 @@
+"""The ground floor: errors, settings, the data folder, the database and text helpers."""

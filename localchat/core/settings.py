@@ -1,0 +1,90 @@
+"""What a person can choose, and what is remembered between starts.
+
+Kept as TOML in the data folder. A variable ``LOCALCHAT_<FIELD>`` overrides a field for one run
+and is never written back.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from localchat.core.errors import StorageError
+from localchat.core.folder import storage_errors
+
+EngineName = Literal["quotes", "llama.cpp"]
+
+
+class Settings(BaseModel):
+    """All settings, flat. ``None`` means "automatic": the app chooses and says why."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    engine: EngineName = Field("quotes", description="What answers: the quotes alone, or a model.")
+    model: str = Field("", description="Path of the GGUF file that llama.cpp runs.")
+    gpu_layers: int | None = Field(None, ge=0, description="Layers on the GPU.")
+    context_tokens: int | None = Field(None, ge=256, description="Context window, in tokens.")
+    answer_tokens: int = Field(512, ge=16, le=32_768, description="Longest answer, in tokens.")
+    temperature: float = Field(0.2, ge=0.0, le=2.0, description="0 is the same answer each time.")
+    passages: int = Field(6, ge=1, le=50, description="Passages given to the model at most.")
+    fetch_seconds: float = Field(30.0, gt=0, description="Time for one web page, in seconds.")
+    fetch_bytes: int = Field(50_000_000, gt=0, description="Largest page or file, in bytes.")
+    question_characters: int = Field(8_000, gt=0, description="Longest question, in characters.")
+    chroma_url: str = Field("", description="Address of a Chroma server; empty: embedded.")
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the settings at ``path``; a file that is not there means the defaults.
+
+    Raises:
+        StorageError: the file or an overriding variable holds something that is no setting.
+    """
+    written = _read(path)
+    overrides = {
+        name: value
+        for name in Settings.model_fields
+        if (value := os.environ.get(f"LOCALCHAT_{name.upper()}")) is not None
+    }
+    try:
+        return Settings.model_validate({**written, **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        where = f"the variable LOCALCHAT_{field.upper()}" if field in overrides else str(path)
+        raise StorageError(
+            f"The setting “{field}” in {where} cannot be used: {first['msg']}.",
+            "Correct it or remove it: the default is used where nothing is set.",
+        ) from error
+
+
+def save_settings(path: Path, **changes: Any) -> None:
+    """Write ``changes`` over what the file at ``path`` holds, in one step; the rest stays.
+
+    Raises:
+        StorageError: a value is no setting, or the file cannot be written.
+    """
+    try:
+        kept = Settings.model_validate({**_read(path), **changes}).model_dump(exclude_defaults=True)
+    except ValidationError as error:
+        raise StorageError(f"That setting cannot be used: {error.errors()[0]['msg']}.") from error
+    with storage_errors(path.parent):
+        half = path.with_suffix(".new")
+        half.write_text(tomli_w.dumps(kept), encoding="utf-8")
+        half.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StorageError(
+            f"The settings file {path} is damaged ({error}).",
+            "Correct it, or delete it to start from the defaults.",
+        ) from error

@@ -1,0 +1,1 @@
+"""What answers: each engine is a LangChain chat model that obeys the contract in ``base``."""

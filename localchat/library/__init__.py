@@ -1,0 +1,1 @@
+"""SQLite as the truth: sources, chunks, jobs; two indexes over them; one retriever."""

@@ -1,0 +1,1 @@
+"""Widgets that two pages share: the only folder that imports Streamlit."""
