@@ -66,7 +66,7 @@ class DataFolder:
 
     @property
     def instance(self) -> Path:
-        """What the process that holds the lock says of itself: JSON with ``pid`` and ``address``."""
+        """What the holder of the lock says of itself: JSON with ``pid`` and ``address``."""
         return self.root / "instance.json"
 
     def prepare(self) -> None:

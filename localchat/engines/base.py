@@ -20,6 +20,7 @@ An engine is a LangChain ``BaseChatModel`` with a few promises more:
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -83,12 +84,18 @@ class Engine(BaseChatModel):
         """Whether ``get_num_tokens`` asks the model's own tokenizer or estimates."""
 
     @abstractmethod
-    def load(self) -> None:
-        """Be ready for a question; does nothing where it is.
+    def loading(self) -> Iterator[Phase]:
+        """Be ready for a question, and tell how it goes at least every ``HEARTBEAT`` seconds;
+        yields nothing where it is ready. Closing the iterator gives up.
 
         Raises:
             EngineError: it cannot be loaded, and why.
         """
+
+    def load(self) -> None:
+        """``loading``, without looking."""
+        for _ in self.loading():
+            pass
 
     @abstractmethod
     def close(self) -> None:

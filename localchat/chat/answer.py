@@ -1,0 +1,92 @@
+"""An answer as it is shown, kept and printed: quotes, text, citations. Plain values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+State = Literal["searching", "answering", "done", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A passage that was found, numbered as the model sees it."""
+
+    number: int
+    source_id: int
+    title: str
+    name: str
+    address: str | None
+    location: str
+    anchor: str | None
+    text: str
+    similarity: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """The address or the file's name."""
+        return self.address or self.name
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A sentence that answers: ``text`` is ``[start:end]`` of passage ``number``."""
+
+    number: int
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A number in the answer that points to a passage. ``[start:end]`` of the passage's text is
+    the sentence that supports what was said; both are None where no sentence clearly does."""
+
+    number: int
+    start: int | None
+    end: int | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What there is of an answer so far."""
+
+    state: State = "searching"
+    by_quotes: bool = True
+    model: str = ""
+    text: str = ""
+    quotes: tuple[Quote, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    left_out: int = 0
+    error: str = ""
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds: ``quotes`` until they were shown, ``first_token``, ``total``."""
+    usage: dict[str, int] = field(default_factory=dict)
+
+    def passage(self, number: int) -> Passage | None:
+        """The passage with that number."""
+        return next((p for p in self.passages if p.number == number), None)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Answer:
+        """What ``to_json`` wrote; fields that are missing get their defaults."""
+        values: dict[str, Any] = json.loads(text)
+        for name, kind in (("quotes", Quote), ("passages", Passage), ("citations", Citation)):
+            values[name] = tuple(kind(**item) for item in values.get(name, ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question and its answer in a conversation."""
+
+    id: int
+    question: str
+    answer: Answer

@@ -1,0 +1,199 @@
+"""One question on its way: in a thread of its own, so that no page, tab or rerun can cut it off.
+
+A page looks at ``answer`` as often as it likes, or waits for a change; it may stop the answer, or
+go away: what was written is kept either way.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.messages import AIMessageChunk
+
+from localchat.chat.answer import Answer, Turn
+from localchat.chat.chain import Asked, Chain, Evidence, passage_of
+from localchat.chat.citations import cite, cite_quotes, clean
+from localchat.chat.prompts import Packed
+from localchat.core.errors import LocalChatError, QuestionTooLong
+from localchat.core.evidence import Embed
+
+log = logging.getLogger(__name__)
+
+
+class Asking:
+    """A question that is being answered.
+
+    Args:
+        question: As it was typed.
+        history: Earlier turns, oldest first.
+        chain: Made by ``build_chain``.
+        by_quotes: The engine is the quotes: their citations are exact and need no search.
+        model: The engine's name for people.
+        embed, languages: The embedder, for finding the sentences that support the answer.
+        question_limit: Characters.
+        enter: Waits for the engine and loads it, telling the phases in chunks.
+        leave: Called once when the engine is no longer needed.
+        phase_of: Reads an engine's phase from a chunk.
+        on_end: Called once, from the thread, with the final answer.
+    """
+
+    def __init__(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        chain: Chain,
+        *,
+        by_quotes: bool,
+        model: str,
+        embed: Embed,
+        languages: frozenset[str],
+        question_limit: int,
+        enter: Callable[[], Iterator[AIMessageChunk]],
+        leave: Callable[[], None],
+        phase_of: Callable[[AIMessageChunk], Any],
+        on_end: Callable[[Answer], None] = lambda _: None,
+    ) -> None:
+        self.question = question
+        self.phase: Any = None
+        self._asked: Asked = {
+            "question": question,
+            "history": list(history),
+            "enter": enter,
+        }
+        self._leave = leave
+        self._chain = chain
+        self._embed = embed
+        self._languages = languages
+        self._limit = question_limit
+        self._phase_of = phase_of
+        self._on_end = on_end
+        self._answer = Answer(by_quotes=by_quotes, model=model)
+        self._changed = threading.Condition()
+        self._version = 0
+        self._stop = threading.Event()
+        self._began = time.perf_counter()
+        self._thread = threading.Thread(target=self._run, name="asking", daemon=True)
+
+    @property
+    def answer(self) -> Answer:
+        """What there is so far."""
+        return self._answer
+
+    @property
+    def running(self) -> bool:
+        return self._answer.state in ("searching", "answering")
+
+    def start(self) -> Asking:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End it: the model stops within a token or a batch, what is written stays."""
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> Answer:
+        """Block until it has ended (or ``timeout`` seconds), and return the answer."""
+        self._thread.join(timeout)
+        return self._answer
+
+    def wait_for_change(self, version: int, timeout: float) -> int:
+        """Block until there is something newer than ``version``; returns the newest version."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version != version, timeout)
+            return self._version
+
+    def _run(self) -> None:
+        try:
+            self._answer_it()
+        except LocalChatError as error:
+            self._end("failed", error=str(error))
+        except Exception as error:
+            log.exception("The question could not be answered")
+            self._end(
+                "failed",
+                error=f"Something went wrong inside LocalChat ({type(error).__name__}). "
+                "Ask again; the log has the details.",
+            )
+        finally:
+            self._leave()
+            self._on_end(self._answer)
+
+    def _answer_it(self) -> None:
+        if len(self.question) > self._limit:
+            raise QuestionTooLong(len(self.question), self._limit)
+        with closing(self._chain.stream(self._asked)) as stream:  # type: ignore[type-var]
+            for event in stream:
+                self._take(event)
+                if self._stop.is_set():
+                    break
+        if self._stop.is_set():
+            self._end("stopped")
+        else:
+            self._end("done")
+
+    def _take(self, event: dict[str, Any]) -> None:
+        """One event of the chain's stream."""
+        if "evidence" in event:
+            evidence: Evidence = event["evidence"]
+            passages = [passage_of(n, d) for n, d in enumerate(evidence["passages"], start=1)]
+            self._set(
+                state="answering",
+                passages=tuple(passages),
+                quotes=tuple(evidence["quotes"]),
+                timings=self._timed("quotes"),
+            )
+        if "prompt" in event:
+            packed: Packed = event["prompt"]
+            self._set(left_out=packed.left_out)
+        if "loading" in event:
+            self._take_chunk(event["loading"])
+        if "answer" in event:
+            self._take_chunk(event["answer"])
+
+    def _take_chunk(self, chunk: AIMessageChunk) -> None:
+        phase = self._phase_of(chunk)
+        if phase is not None:
+            self.phase = phase
+            self._set()
+        text = str(chunk.content)
+        if text:
+            timings = self._answer.timings
+            if not self._answer.text:
+                timings = self._timed("first_token")
+            self._set(text=self._answer.text + text, timings=timings)
+        if chunk.usage_metadata:
+            self._set(
+                usage={
+                    "prompt_tokens": chunk.usage_metadata["input_tokens"],
+                    "answer_tokens": chunk.usage_metadata["output_tokens"],
+                }
+            )
+
+    def _end(self, state: str, error: str = "") -> None:
+        """Check the citations and close the books; whatever was written is kept."""
+        answer = self._answer
+        given = answer.passages[: len(answer.passages) - answer.left_out]
+        text, citations = answer.text.strip(), answer.citations
+        if answer.by_quotes:
+            citations = cite_quotes(answer.quotes)
+        elif text:
+            text = clean(text, len(given))
+            citations = cite(text, given, self._embed, self._languages)
+        self._set(
+            state=state, error=error, text=text, citations=citations, timings=self._timed("total")
+        )
+
+    def _timed(self, name: str) -> dict[str, float]:
+        return {**self._answer.timings, name: round(time.perf_counter() - self._began, 3)}
+
+    def _set(self, **changes: Any) -> None:
+        with self._changed:
+            self._answer = replace(self._answer, **changes)
+            self._version += 1
+            self._changed.notify_all()

@@ -1,0 +1,108 @@
+"""What a model is told: how to answer, the passages, the question.
+
+What stays the same stands first (the instructions, then earlier turns), so that an engine which
+keeps its last prompt reads only what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from localchat.chat.answer import Quote, Turn
+
+SYSTEM = (
+    "You answer questions from the numbered passages that come with each question. "
+    "Use only what the passages say. "
+    "After each statement put the number of the passage it rests on, like [1]. "
+    "If the passages do not answer the question, say so in one sentence. "
+    "Answer in the language of the question, briefly and clearly."
+)
+MESSAGE_OVERHEAD = 12
+"""Tokens that a chat template puts round one message, at most, in the templates that are common."""
+EARLIER_TURNS = 3
+EARLIER_SHARE = 0.25
+"""The part of the room, at most, that earlier turns may take."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What fits the context window."""
+
+    messages: list[BaseMessage]
+    passages: list[Document]
+    """The ones that were given, in the order of their numbers."""
+    left_out: int
+    """How many passages did not fit."""
+
+
+def pack(
+    question: str,
+    passages: Sequence[Document],
+    quotes: Sequence[Quote],
+    history: Sequence[Turn],
+    room: int,
+    count: Callable[[str], int],
+) -> Packed:
+    """The prompt for ``question``, with as many passages as ``room`` tokens hold.
+
+    At least the first passage is given, cut if need be: an answer from half a passage is better
+    than one from none.
+    """
+    left = room - count(SYSTEM) - count(question) - 3 * MESSAGE_OVERHEAD
+    earlier, used = _earlier(history, int(left * EARLIER_SHARE), count)
+    left -= used
+    given: list[Document] = []
+    texts: list[str] = []
+    for passage in passages:
+        text = _numbered(len(given) + 1, passage)
+        size = count(text) + 2
+        if size > left and not given:
+            text = _cut(text, left, count)
+            size = left
+        if size > left:
+            break
+        given.append(passage)
+        texts.append(text)
+        left -= size
+    body = "\n\n".join([*texts, f"Question: {question}"])
+    last = HumanMessage(
+        body,
+        additional_kwargs={
+            "quotes": [{"number": quote.number, "text": quote.text} for quote in quotes]
+        },
+    )
+    return Packed([SystemMessage(SYSTEM), *earlier, last], given, len(passages) - len(given))
+
+
+def _earlier(
+    history: Sequence[Turn], room: int, count: Callable[[str], int]
+) -> tuple[list[BaseMessage], int]:
+    """The latest turns that fit, oldest first, and their size in tokens."""
+    messages: list[BaseMessage] = []
+    used = 0
+    for turn in reversed(history[-EARLIER_TURNS:]):
+        if not turn.answer.text or turn.answer.by_quotes:
+            continue
+        size = count(turn.question) + count(turn.answer.text) + 2 * MESSAGE_OVERHEAD
+        if used + size > room:
+            break
+        messages[:0] = [HumanMessage(turn.question), AIMessage(turn.answer.text)]
+        used += size
+    return messages, used
+
+
+def _numbered(number: int, passage: Document) -> str:
+    where = passage.metadata["location"]
+    title = f"{passage.metadata['title']}, {where}" if where else passage.metadata["title"]
+    return f"[{number}] {title}\n{passage.page_content}"
+
+
+def _cut(text: str, room: int, count: Callable[[str], int]) -> str:
+    """The longest beginning of ``text`` that is about ``room`` tokens."""
+    while text and count(text) > room:
+        text = text[: int(len(text) * 0.8)]
+    return text

@@ -1,0 +1,177 @@
+"""The SQLite file that holds the truth.
+
+Write-ahead log (readers never wait for a writer), foreign keys, and migrations counted by
+``PRAGMA user_version``: each entry of ``MIGRATIONS`` runs once, in its own transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localchat.core.errors import DiskFull, FolderNotWritable, StorageError
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE source (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        origin        TEXT NOT NULL UNIQUE,   -- the address, or "sha256:…" of a dropped file
+        name          TEXT NOT NULL,          -- the address or the file's name, as it was given
+        title         TEXT NOT NULL,
+        kind          TEXT NOT NULL DEFAULT '',
+        added_at      TEXT NOT NULL,          -- UTC, ISO 8601
+        original      TEXT,                   -- name of the file in originals/
+        media_type    TEXT,
+        charset       TEXT,
+        revision_id   INTEGER                 -- what is visible; NULL: nothing yet
+    );
+    CREATE TABLE revision (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        source_id     INTEGER NOT NULL REFERENCES source(id) ON DELETE CASCADE,
+        text          TEXT NOT NULL,
+        text_sha256   TEXT NOT NULL,
+        notes         TEXT NOT NULL DEFAULT '',
+        embedder      TEXT NOT NULL,          -- the identity of the model that made the vectors
+        made_at       TEXT NOT NULL
+    );
+    CREATE INDEX revision_by_source ON revision(source_id);
+    CREATE INDEX revision_by_text ON revision(text_sha256);
+    CREATE TABLE chunk (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        revision_id   INTEGER NOT NULL REFERENCES revision(id) ON DELETE CASCADE,
+        position      INTEGER NOT NULL,       -- 0, 1, 2 … within its revision
+        start         INTEGER NOT NULL,       -- characters into revision.text
+        end           INTEGER NOT NULL,
+        text          TEXT NOT NULL,          -- text[start:end], so that a long text is not scanned
+        heading       TEXT NOT NULL DEFAULT '',  -- "Chapter › Section"
+        page          INTEGER,                -- 1 for the first; NULL where there are no pages
+        anchor        TEXT,                   -- fragment of the address that leads here
+        vector        BLOB,                   -- float32, length 1; NULL: not embedded yet
+        UNIQUE (revision_id, position)
+    );
+    CREATE VIRTUAL TABLE chunk_words USING fts5(words, tokenize = "ascii");  -- our own words
+    CREATE TABLE stale_vector (chunk_id INTEGER PRIMARY KEY);  -- the vector index has yet to learn
+    CREATE TABLE job (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        source_id     INTEGER NOT NULL REFERENCES source(id) ON DELETE CASCADE,
+        state         TEXT NOT NULL DEFAULT 'waiting',
+        stage         TEXT NOT NULL DEFAULT '',
+        done          INTEGER NOT NULL DEFAULT 0,
+        total         INTEGER NOT NULL DEFAULT 0,
+        error         TEXT NOT NULL DEFAULT '',
+        changed_at    TEXT NOT NULL
+    );
+    CREATE INDEX job_by_source ON job(source_id);
+    CREATE TABLE conversation (
+        id            TEXT PRIMARY KEY,
+        title         TEXT NOT NULL DEFAULT '',
+        changed_at    TEXT NOT NULL
+    );
+    CREATE TABLE turn (
+        id              INTEGER PRIMARY KEY AUTOINCREMENT,
+        conversation_id TEXT NOT NULL REFERENCES conversation(id) ON DELETE CASCADE,
+        question        TEXT NOT NULL,
+        answer          TEXT NOT NULL DEFAULT '{}',  -- JSON, see localchat/chat/answer.py
+        asked_at        TEXT NOT NULL
+    );
+    CREATE INDEX turn_by_conversation ON turn(conversation_id);
+    """,
+)
+
+
+class Database:
+    """One SQLite file, one connection for each thread that uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[sqlite3.Connection] = []
+        self._migrate()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection; rows can be read by column name."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            with self._plain_words():
+                # close() comes from another thread than the one that opened.
+                connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+                connection.row_factory = sqlite3.Row
+                connection.isolation_level = None
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+            with self._lock:
+                self._open.append(connection)
+        return connection
+
+    def read(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """The rows that ``sql`` selects."""
+        with self._plain_words():
+            return self.connection.execute(sql, values).fetchall()
+
+    def one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """The first row that ``sql`` selects, or None."""
+        rows = self.read(sql, *values)
+        return rows[0] if rows else None
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of the block is kept, or nothing of it.
+
+        Raises:
+            DiskFull, FolderNotWritable: nothing was written.
+        """
+        connection = self.connection
+        with self._plain_words():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+        self._local = threading.local()
+
+    def _migrate(self) -> None:
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise StorageError(
+                f"The library in {self.path.parent} was made by a newer LocalChat.",
+                "Update LocalChat, or set LOCALCHAT_HOME to another folder.",
+            )
+        with self._plain_words():
+            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+                self.connection.executescript(
+                    f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
+                )
+
+    @contextmanager
+    def _plain_words(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            said = str(error)
+            if "full" in said:
+                raise DiskFull(self.path.parent) from error
+            if "readonly" in said or "unable to open" in said or "disk I/O" in said:
+                raise FolderNotWritable(self.path.parent, said) from error
+            if "malformed" in said or "not a database" in said:
+                raise StorageError(
+                    f"The library file {self.path} is damaged ({said}).",
+                    "Restore it from a backup, or move it away to start with an empty library: "
+                    "the originals of what was added are in the folder “originals”.",
+                ) from error
+            raise

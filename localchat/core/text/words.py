@@ -1,0 +1,93 @@
+"""Words for the keyword index, the same for what is stored and for what is asked.
+
+Lower case, accents folded, English endings removed, stop words left out. Scripts that put no
+spaces between words (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese) become single
+characters and pairs, so that a word of two characters is found: SQLite's own tokenisers find none
+of those (``unicode61`` keeps a whole run as one word, ``trigram`` needs three characters).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    r"\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f"
+)
+_PIECES = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+(?:['’][^\W_{_UNSPACED}]+)?")
+_IS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
+
+STOP_WORDS = frozenset(
+    """a an the of and or to in on at by for from with as is are was were be been being am do does
+    did has have had this that these those it its he she they them his her their we our you your i
+    me my what which who whom whose when where why how there here not no than then so such can could
+    will would shall should may might must about into over under between if but also any some each
+    der das und ist sind ein eine einer eines dem den des zu im von mit auf für wie was wer
+    wo wann warum welche welcher welches nicht auch
+    el la los las un una y o de del en que es por para con qué cómo cuál quién dónde cuándo
+    le les des du et ou est sont dans pour sur avec que qui quoi comment quel quelle pourquoi
+    """.split()
+)
+STOP_CHARACTERS = frozenset(
+    "的了是在和与及吗呢吧啊着过也都就而之其为被把什么怎哪些のはがをにへとでもやかね은는이가을를의에"
+)
+
+
+def words(text: str) -> list[str]:
+    """The search words of ``text``, in order, with repeats; stop words are left out."""
+    return list(_words(text))
+
+
+def question_words(text: str) -> list[str]:
+    """The search words of a question, each once. All words where nothing but stop words is left."""
+    found = dict.fromkeys(_words(text))
+    return list(found) or list(dict.fromkeys(_words(text, keep_stop_words=True)))
+
+
+def _words(text: str, *, keep_stop_words: bool = False) -> Iterator[str]:
+    for match in _PIECES.finditer(fold(text)):
+        piece = match.group()
+        if _IS_UNSPACED.match(piece):
+            yield from _pairs(piece, keep_stop_words)
+        elif keep_stop_words or piece not in STOP_WORDS:
+            yield stem(piece)
+
+
+def _pairs(run: str, keep_stop_words: bool) -> Iterator[str]:
+    """Single characters and neighbouring pairs; a pair of two stop characters says nothing."""
+    for position, character in enumerate(run):
+        if keep_stop_words or character not in STOP_CHARACTERS:
+            yield character
+        pair = run[position : position + 2]
+        if len(pair) == 2 and (keep_stop_words or not STOP_CHARACTERS.issuperset(pair)):
+            yield pair
+
+
+def fold(text: str) -> str:
+    """Lower case and one form for what looks the same: full-width letters, accents.
+
+    Marks that make another letter (Japanese voicing, Indic vowel signs, Hangul) are kept.
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
+    return unicodedata.normalize("NFC", bare)
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str) -> str:
+    """``word`` (lower case) without its English ending, by Snowball's English stemmer."""
+    if not word.isascii() or len(word) < 4 or any(c.isdigit() for c in word):
+        return word
+    # A stemmer keeps the word it works on in itself, so each thread has its own.
+    if not hasattr(_thread, "stemmer"):
+        import snowballstemmer
+
+        _thread.stemmer = snowballstemmer.stemmer("english")
+    return str(_thread.stemmer.stemWord(word.removesuffix("'s")))
+
+
+_thread = threading.local()

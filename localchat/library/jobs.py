@@ -1,0 +1,243 @@
+"""Taking sources in, one after another, in a thread of its own.
+
+A job is a row: it survives a restart, shows its stage and how far it is, and goes on where it
+stopped (what was fetched is not fetched again, what was embedded is not embedded again). Only the
+process that holds the data folder's lock runs jobs; another one that adds a source (the command
+line while the window is open) leaves a row, which the first one finds within a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from localchat.core.database import Database
+from localchat.core.errors import LocalChatError, ReadError, StorageError
+from localchat.core.times import now
+from localchat.library.chunk_table import ChunkTable
+from localchat.library.chunks import split
+from localchat.library.embedder import Embedder
+from localchat.library.originals import Originals
+from localchat.library.rows import Source
+from localchat.library.store import Store
+from localchat.sources.document import Document
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""Chunks embedded between two looks at whether to go on."""
+POLL = 1.0
+"""Seconds between two looks for rows that another process wrote."""
+LONGEST_REST = 60.0
+"""Seconds that a job waits for an answer to end before it takes its turn all the same."""
+
+
+class _Removed(Exception):
+    """The source was removed while it was being taken in."""
+
+
+class _Closing(Exception):
+    """The app closes; the job goes on at the next start."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one source may take."""
+
+    fetch_seconds: float
+    fetch_bytes: int
+
+
+class Jobs:
+    """Runs the waiting jobs of ``store``, oldest first.
+
+    Args:
+        index_changed: Called after each change to the visible chunks.
+        busy: Says whether an answer is running; jobs rest meanwhile, so that it gets the processor.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        originals: Originals,
+        embedder: Embedder,
+        limits: Limits,
+        index_changed: Callable[[], None],
+        busy: Callable[[], bool],
+    ) -> None:
+        self._database = database
+        self._store = Store(database)
+        self._chunks = ChunkTable(database)
+        self._originals = originals
+        self._embedder = embedder
+        self._limits = limits
+        self._index_changed = index_changed
+        self._busy = busy
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin: what an earlier process left half done waits again."""
+        self._set_all("running", "waiting")
+        self._thread = threading.Thread(target=self._run, name="library-jobs", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something new to do."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Stop after the batch that runs now; what is not finished goes on at the next start."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                idle = not self._run_next()
+                self._index_changed()
+            except Exception:
+                log.exception("The library's worker failed and tries again")
+                idle = True
+            if idle:
+                self._wake.wait(POLL)
+                self._wake.clear()
+
+    def _run_next(self) -> bool:
+        """Run the oldest waiting job; returns False where there is none."""
+        row = self._database.one(
+            "SELECT id, source_id FROM job WHERE state = 'waiting' ORDER BY id LIMIT 1"
+        )
+        if row is None:
+            return False
+        job_id, source_id = int(row["id"]), int(row["source_id"])
+        try:
+            self._take_in(job_id, source_id)
+        except _Closing:
+            return False
+        except _Removed:
+            log.info("Source %d was removed while it was taken in", source_id)
+        except StorageError as error:
+            # The disk is full, or cannot be written to: the job waits until that is mended.
+            log.error("%s", error)
+            self._closing.wait(LONGEST_REST / 4)
+        except LocalChatError as error:
+            log.info("Source %d: %s", source_id, error)
+            self._note(job_id, state="failed", error=str(error))
+        except Exception as error:
+            log.exception("Source %d could not be taken in", source_id)
+            self._note(
+                job_id,
+                state="failed",
+                error=f"Something went wrong inside LocalChat ({type(error).__name__}: {error})."
+                " The log has the details. Try again, or remove it.",
+            )
+        return True
+
+    def _take_in(self, job_id: int, source_id: int) -> None:
+        self._note(job_id, state="running", stage="reading", error="")
+        revision_id = self._store.open_draft(source_id, self._embedder.identity)
+        if revision_id is None:
+            source = self._source(source_id)
+            if source.original is None:
+                self._note(job_id, stage="fetching")
+                source = self._fetch(source)
+            self._note(job_id, stage="reading")
+            document = self._read(source)
+            twin = self._store.same_text(source_id, document.text)
+            if twin is not None:
+                self._note(job_id, state="same", error=_already(twin))
+                return
+            self._source(source_id)
+            revision_id = self._store.draft(
+                source_id, document, split(document), self._embedder.identity
+            )
+        self._embed(job_id, source_id, revision_id)
+        self._store.publish(source_id, revision_id)
+        self._index_changed()
+        self._note(job_id, state="done", stage="")
+
+    def _fetch(self, source: Source) -> Source:
+        from localchat.sources.fetch import fetch
+
+        fetched = fetch(
+            source.origin,
+            seconds=self._limits.fetch_seconds,
+            limit_bytes=self._limits.fetch_bytes,
+        )
+        original = self._originals.keep(fetched.content, fetched.file_name)
+        self._store.keep_original(source.id, original, fetched.media_type, fetched.charset)
+        return self._source(source.id)
+
+    def _read(self, source: Source) -> Document:
+        from localchat.sources.load import read_document
+
+        try:
+            content = self._originals.read(source.original or "")
+        except FileNotFoundError as error:
+            raise ReadError(
+                source.name,
+                "The copy that LocalChat kept of this document is gone.",
+                "Remove it here and add it again.",
+            ) from error
+        try:
+            return read_document(
+                content,
+                name=source.name,
+                media_type=source.media_type,
+                charset=source.charset,
+                address=source.address,
+            )
+        except ReadError:
+            # A page that could not be read may be another one at the next try.
+            if source.address:
+                self._store.forget_original(source.id)
+            raise
+
+    def _embed(self, job_id: int, source_id: int, revision_id: int) -> None:
+        waiting = self._store.to_embed(revision_id)
+        total = self._store.count_chunks(revision_id)
+        while waiting:
+            self._note(job_id, stage="indexing", done=total - len(waiting), total=total)
+            self._rest()
+            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            vectors = self._embedder.embed([text for _, text in batch])
+            self._source(source_id)
+            self._store.set_vectors([chunk_id for chunk_id, _ in batch], vectors)
+        self._note(job_id, stage="indexing", done=total, total=total)
+
+    def _rest(self) -> None:
+        """Wait while an answer is running, and leave the job where it is when the app closes."""
+        until = time.monotonic() + LONGEST_REST
+        while self._busy() and time.monotonic() < until and not self._closing.is_set():
+            self._closing.wait(0.1)
+        if self._closing.is_set():
+            raise _Closing
+
+    def _source(self, source_id: int) -> Source:
+        source = self._store.source(source_id)
+        if source is None:
+            raise _Removed
+        return source
+
+    def _note(self, job_id: int, **values: str | int) -> None:
+        columns = ", ".join(f"{name} = ?" for name in values)
+        with self._database.write() as db:
+            db.execute(
+                f"UPDATE job SET {columns}, changed_at = ? WHERE id = ?",
+                (*values.values(), now(), job_id),
+            )
+
+    def _set_all(self, before: str, after: str) -> None:
+        with self._database.write() as db:
+            db.execute("UPDATE job SET state = ? WHERE state = ?", (after, before))
+
+
+def _already(twin: Source) -> str:
+    return f"The same text is already in the library as “{twin.title}”, so it was not added again."

@@ -1,0 +1,237 @@
+"""The library as the rest of the app sees it: add, watch, open, remove, search."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from localchat.core.database import Database
+from localchat.core.errors import LocalChatError, ReadError, SourceError
+from localchat.core.evidence import Vectors
+from localchat.core.folder import DataFolder
+from localchat.core.settings import Settings
+from localchat.library.chunk_table import ChunkTable
+from localchat.library.embedder import Embedder
+from localchat.library.jobs import Jobs, Limits
+from localchat.library.originals import Originals, digest
+from localchat.library.retriever import HybridRetriever
+from localchat.library.rows import Source
+from localchat.library.store import Store
+from localchat.library.vectors import ChromaIndex, ExactIndex, Found, open_chroma
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one address or file that a person put in."""
+
+    name: str
+    outcome: Literal["queued", "already", "refused"]
+    source_id: int | None
+    message: str = ""
+
+
+class Library:
+    """One library in one data folder.
+
+    Args:
+        folder: The data folder, prepared.
+        database: Its SQLite file.
+        embedder: Makes the vectors.
+        settings: Limits, and the Chroma server's address if there is one.
+        busy: Says whether an answer is running.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        database: Database,
+        embedder: Embedder,
+        settings: Settings,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._embedder = embedder
+        self._store = Store(database)
+        self._chunks = ChunkTable(database)
+        self._originals = Originals(folder.originals)
+        self._exact = ExactIndex(self._chunks, embedder.identity)
+        self._chroma: ChromaIndex | None = None
+        self._chroma_refused = False
+        self._jobs = Jobs(
+            database,
+            self._originals,
+            embedder,
+            Limits(settings.fetch_seconds, settings.fetch_bytes),
+            self._update_index,
+            busy,
+        )
+        self._index_lock = threading.Lock()
+        self._works = False
+
+    def start(self) -> None:
+        """Run the jobs and keep the vector index, in the background. For the lock's holder only."""
+        self._works = True
+        self._jobs.start()
+
+    def close(self) -> None:
+        """Stop the background work and let go of the index."""
+        self._jobs.close()
+        with self._index_lock:
+            if self._chroma is not None:
+                self._chroma.close()
+                self._chroma = None
+
+    # Adding
+
+    def add_addresses(self, text: str) -> list[Added]:
+        """Queue every web address in ``text``; what is no address is refused with its reason."""
+        from localchat.sources.addresses import addresses_in
+
+        return [
+            Added(raw, "refused", None, str(address))
+            if isinstance(address, SourceError)
+            else self._add(address, address)
+            for raw, address in addresses_in(text)
+        ]
+
+    def add_file(self, name: str, content: bytes, media_type: str | None = None) -> Added:
+        """Queue a dropped file."""
+        try:
+            if not content:
+                raise ReadError(name, f"“{name}” is empty.", "Choose another file.")
+            if len(content) > self._settings.fetch_bytes:
+                raise ReadError(
+                    name,
+                    f"“{name}” has {len(content) / 1e6:,.0f} MB; LocalChat takes files up to "
+                    f"{self._settings.fetch_bytes / 1e6:,.0f} MB.",
+                    "Split it, or raise fetch_bytes in settings.toml.",
+                )
+            origin = f"sha256:{digest(content)}"
+            known = self._store.source_by_origin(origin)
+            if known is None:
+                original = self._originals.keep(content, name)
+                return self._queue(origin, name, original, media_type)
+            return self._known(known, name)
+        except LocalChatError as error:
+            return Added(name, "refused", None, str(error))
+
+    def add_path(self, path: Path) -> Added:
+        """Queue a file on this computer."""
+        from localchat.sources.load import load_file
+
+        try:
+            content = load_file(path, limit_bytes=self._settings.fetch_bytes)
+        except SourceError as error:
+            return Added(str(path), "refused", None, str(error))
+        return self.add_file(path.name, content)
+
+    def retry(self, source_id: int) -> None:
+        """Try again to take in a source that failed."""
+        self._store.retry(source_id)
+        self._jobs.wake()
+
+    def _add(self, origin: str, name: str) -> Added:
+        known = self._store.source_by_origin(origin)
+        return self._known(known, name) if known else self._queue(origin, name)
+
+    def _queue(
+        self, origin: str, name: str, original: str | None = None, media_type: str | None = None
+    ) -> Added:
+        source_id = self._store.add_source(origin, name, original, media_type)
+        self._jobs.wake()
+        return Added(name, "queued", source_id)
+
+    def _known(self, source: Source, name: str) -> Added:
+        if source.state == "failed":
+            self.retry(source.id)
+            return Added(name, "queued", source.id, "It failed before; trying again.")
+        return Added(name, "already", source.id, f"Already in the library as “{source.title}”.")
+
+    # Watching
+
+    def sources(self) -> list[Source]:
+        """All sources, the newest first."""
+        return self._store.sources()
+
+    def source(self, source_id: int) -> Source | None:
+        """One source, or None where it has been removed."""
+        return self._store.source(source_id)
+
+    def text(self, source_id: int) -> str:
+        """The text of a source as it was read."""
+        return self._store.text(source_id)
+
+    def remove(self, source_id: int) -> bool:
+        """Forget a source, its text, vectors, keywords and original. False: it was not there."""
+        if self._store.source(source_id) is None:
+            return False
+        original = self._store.remove_source(source_id)
+        if original is not None:
+            self._originals.forget(original)
+        self._jobs.wake()
+        return True
+
+    def wait(
+        self, source_ids: Iterable[int], on_change: Callable[[Source], None] = lambda _: None
+    ) -> list[Source]:
+        """Block until these sources are taken in or have failed; tell each change on the way."""
+        ids = list(source_ids)
+        before: dict[int, Source] = {}
+        while True:
+            now = [source for i in ids if (source := self._store.source(i)) is not None]
+            for source in now:
+                if before.get(source.id) != source:
+                    on_change(source)
+                    before[source.id] = source
+            if all(source.state in ("ready", "failed", "same") for source in now):
+                return now
+            time.sleep(0.1)
+
+    # Searching
+
+    def retriever(self, k: int | None = None) -> HybridRetriever:
+        """A LangChain retriever over the visible sources."""
+        return HybridRetriever(
+            store=self._store,
+            chunks=self._chunks,
+            index=self,
+            embedder=self._embedder,
+            k=k or self._settings.passages,
+        )
+
+    def search(self, vector: Vectors, limit: int) -> Found:
+        """Nearest chunks, by Chroma where it is open here, else exactly (see ``vectors``)."""
+        index = self._chroma
+        if index is not None:
+            try:
+                return index.search(vector, limit)
+            except Exception as error:  # noqa: BLE001 - Chroma's errors share no base class
+                log.warning("The vector index failed, searching without it: %s", error)
+        return self._exact.search(vector, limit)
+
+    def _update_index(self) -> None:
+        """Bring Chroma up to date; where it cannot be opened the exact search goes on."""
+        with self._index_lock:
+            if self._chroma_refused:
+                return
+            try:
+                if self._chroma is None:
+                    self._chroma = open_chroma(
+                        self._chunks,
+                        self._embedder.identity,
+                        self._folder.chroma,
+                        self._settings.chroma_url,
+                    )
+                else:
+                    self._chroma.catch_up()
+            except Exception:
+                self._chroma_refused = True
+                log.exception("The vector index cannot be used; searching without it")

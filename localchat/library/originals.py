@@ -1,0 +1,47 @@
+"""The bytes as they were fetched or dropped, kept as files named by their sha256."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+
+from localchat.core.folder import storage_errors
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class Originals:
+    """A folder of files that never change."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(self, content: bytes, name: str) -> str:
+        """Keep ``content``; returns its name in the folder. The same bytes are kept once.
+
+        Raises:
+            DiskFull, FolderNotWritable: nothing was kept.
+        """
+        ending = PurePosixPath(name).suffix.lower()[:10]
+        kept = digest(content) + (ending if ending[1:].isalnum() else "")
+        path = self._folder / kept
+        if not path.exists():
+            with storage_errors(self._folder):
+                half = path.with_suffix(".half")
+                half.write_bytes(content)
+                half.replace(path)
+        return kept
+
+    def read(self, name: str) -> bytes:
+        """The bytes of ``name``.
+
+        Raises:
+            FileNotFoundError: somebody deleted it.
+        """
+        return (self._folder / name).read_bytes()
+
+    def forget(self, name: str) -> None:
+        """Delete ``name``; nothing happens where it is not there."""
+        (self._folder / name).unlink(missing_ok=True)
