@@ -48,10 +48,14 @@ class Phase:
     note: str = ""
 
 
+def phase_message(phase: Phase) -> AIMessageChunk:
+    """The message that tells a change of phase."""
+    return AIMessageChunk(content="", additional_kwargs={"phases": [asdict(phase)]})
+
+
 def phase_chunk(phase: Phase) -> ChatGenerationChunk:
-    """The chunk that tells a change of phase."""
-    message = AIMessageChunk(content="", additional_kwargs={"phases": [asdict(phase)]})
-    return ChatGenerationChunk(message=message)
+    """The same, as ``_stream`` yields it."""
+    return ChatGenerationChunk(message=phase_message(phase))
 
 
 def phase_of(chunk: AIMessageChunk) -> Phase | None:
@@ -77,6 +81,11 @@ class Engine(BaseChatModel):
     @abstractmethod
     def context_tokens(self) -> int:
         """The size of the context window in tokens: prompt and answer together."""
+
+    def prompt_room(self, answer_tokens: int) -> int:
+        """How many tokens a prompt may have so that an answer of ``answer_tokens`` still fits; at
+        least half of the window, because an answer rarely takes all that it may."""
+        return max(self.context_tokens - answer_tokens, self.context_tokens // 2)
 
     @property
     @abstractmethod

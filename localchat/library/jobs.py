@@ -176,7 +176,7 @@ class Jobs:
         return self._source(source.id)
 
     def _read(self, source: Source) -> Document:
-        from localchat.sources.load import read_document
+        from localchat.sources.read import read_document
 
         try:
             content = self._originals.read(source.original or "")

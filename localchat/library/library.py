@@ -93,7 +93,7 @@ class Library:
 
     def add_addresses(self, text: str) -> list[Added]:
         """Queue every web address in ``text``; what is no address is refused with its reason."""
-        from localchat.sources.addresses import addresses_in
+        from localchat.sources.address import addresses_in
 
         return [
             Added(raw, "refused", None, str(address))
@@ -128,10 +128,10 @@ class Library:
         from localchat.sources.load import load_file
 
         try:
-            content = load_file(path, limit_bytes=self._settings.fetch_bytes)
+            loaded = load_file(path, limit_bytes=self._settings.fetch_bytes)
         except SourceError as error:
             return Added(str(path), "refused", None, str(error))
-        return self.add_file(path.name, content)
+        return self.add_file(loaded.name, loaded.content)
 
     def retry(self, source_id: int) -> None:
         """Try again to take in a source that failed."""
@@ -169,6 +169,10 @@ class Library:
         """The text of a source as it was read."""
         return self._store.text(source_id)
 
+    def headings(self, source_id: int) -> list[str]:
+        """The innermost headings of a source, each once, in order."""
+        return self._store.headings(source_id)
+
     def remove(self, source_id: int) -> bool:
         """Forget a source, its text, vectors, keywords and original. False: it was not there."""
         if self._store.source(source_id) is None:
@@ -180,12 +184,16 @@ class Library:
         return True
 
     def wait(
-        self, source_ids: Iterable[int], on_change: Callable[[Source], None] = lambda _: None
+        self,
+        source_ids: Iterable[int],
+        on_change: Callable[[Source], None] = lambda _: None,
+        each_turn: Callable[[], object] = lambda: None,
     ) -> list[Source]:
         """Block until these sources are taken in or have failed; tell each change on the way."""
         ids = list(source_ids)
         before: dict[int, Source] = {}
         while True:
+            each_turn()
             now = [source for i in ids if (source := self._store.source(i)) is not None]
             for source in now:
                 if before.get(source.id) != source:

@@ -123,6 +123,16 @@ class Store:
         )
         return str(row["text"]) if row else ""
 
+    def headings(self, source_id: int) -> list[str]:
+        """The innermost headings of the visible chunks of a source, each once, in order."""
+        rows = self.database.read(
+            "SELECT heading FROM chunk JOIN source ON source.revision_id = chunk.revision_id"
+            " WHERE source.id = ? AND heading != '' GROUP BY heading ORDER BY min(position)"
+            " LIMIT 50",
+            source_id,
+        )
+        return list(dict.fromkeys(row["heading"].split(" › ")[-1] for row in rows))
+
     # Revisions
 
     def draft(

@@ -1,0 +1,313 @@
+"""Opens one data folder and wires the parts together, once for a process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localchat.chat.answer import Answer, Turn
+from localchat.chat.conversations import Conversations
+from localchat.core.database import Database
+from localchat.core.errors import FolderInUse, ModelFileError
+from localchat.core.folder import DataFolder
+from localchat.core.settings import Settings, load_settings, save_settings
+from localchat.library.library import Library
+from localchat.library.rows import Source
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from localchat.chat.asking import Asking
+    from localchat.chat.chain import Chain
+    from localchat.engines.base import Engine
+    from localchat.models.gguf import BrokenModel, ModelFile
+
+log = logging.getLogger(__name__)
+
+GUIDE = "A short guide to LocalChat.md"
+
+
+class LocalChat:
+    """The app without a window. Made by ``open_localchat``; ``close()`` it at the end."""
+
+    def __init__(self, folder: DataFolder, lock: FileLock) -> None:
+        from localchat.engines.onnx_embeddings import OnnxEmbeddings
+        from localchat.engines.room import EngineRoom
+        from localchat.models.minilm import embedder_folder
+
+        self.folder = folder
+        self._lock = lock
+        self.settings: Settings = load_settings(folder.settings)
+        self.database = Database(folder.database)
+        self.embedder = OnnxEmbeddings(embedder_folder())
+        self.room = EngineRoom()
+        self.library = Library(
+            folder, self.database, self.embedder, self.settings, busy=lambda: self.room.busy
+        )
+        self.conversations = Conversations(self.database)
+        self._engines: dict[tuple[Any, ...], Engine] = {}
+        self._running: dict[str, Asking] = {}
+        self._guard = threading.Lock()
+
+    # The data folder
+
+    @property
+    def holds_lock(self) -> bool:
+        """Whether this process runs the library's jobs and keeps its vector index."""
+        return self._lock.is_locked
+
+    def take_over(self) -> bool:
+        """Become the one that runs the jobs, if nobody else does."""
+        from filelock import Timeout
+
+        if self._lock.is_locked:
+            return True
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        self.library.start()
+        return True
+
+    def announce(self, address: str) -> None:
+        """Let others know where the window on this data folder is."""
+        said = json.dumps({"pid": os.getpid(), "address": address})
+        self.folder.instance.write_text(said, encoding="utf-8")
+
+    def close(self) -> None:
+        """Stop what runs and let go of the data folder."""
+        for asking in list(self._running.values()):
+            asking.stop()
+        self.room.close()
+        for engine in self._engines.values():
+            engine.close()
+        self.library.close()
+        self.database.close()
+        if self._lock.is_locked:
+            self.folder.instance.unlink(missing_ok=True)
+            self._lock.release()
+
+    # Settings
+
+    def change(self, **changes: Any) -> Settings:
+        """Remember settings; what depends on them uses them from the next question on."""
+        save_settings(self.folder.settings, **changes)
+        self.settings = load_settings(self.folder.settings)
+        return self.settings
+
+    # The first source
+
+    def add_guide(self) -> None:
+        """Put the guide into a library that never held anything, so that a first question has an
+        answer. Who removes it does not get it again."""
+        used = self.database.one("SELECT seq FROM sqlite_sequence WHERE name = 'source'")
+        if used is None:
+            content = resources.files("localchat").joinpath("guide.md").read_bytes()
+            self.library.add_file(GUIDE, content, "text/markdown")
+
+    # Models
+
+    def models(self) -> list[ModelFile | BrokenModel]:
+        """The GGUF files in the models folder; broken ones carry their reason."""
+        from localchat.models.gguf import models_in
+
+        return models_in(self.folder.models)
+
+    def find_model(self, path_or_name: str) -> Path:
+        """A GGUF file by its path, its file name, or the beginning of its name.
+
+        Raises:
+            ModelFileError: there is no such file.
+        """
+        given = Path(path_or_name).expanduser()
+        if given.is_file():
+            return given.absolute()
+        wanted = path_or_name.casefold()
+        here = [model.path for model in self.models()]
+        for path in sorted(here):
+            if path.name.casefold() == wanted or path.stem.casefold().startswith(wanted):
+                return path
+        names = ", ".join(path.name for path in here) or "none yet"
+        raise ModelFileError(
+            given,
+            f"There is no model “{path_or_name}”.",
+            f"Give the path of a GGUF file, or the name of one in {self.folder.models} ({names}).",
+        )
+
+    def engine(self, settings: Settings) -> Engine:
+        """The engine that these settings name; the same object for the same settings. It is not
+        loaded by this."""
+        from localchat.engines.quotes import QuotesEngine
+
+        if settings.engine == "quotes":
+            return self._kept(("quotes",), QuotesEngine)
+        key = (settings.model, settings.gpu_layers, settings.context_tokens)
+        return self._kept(key, lambda: self._llama(settings))
+
+    def chain(self, settings: Settings) -> Chain:
+        """The retrieval chain for these settings. Expensive to import, cheap to make: cache it."""
+        from localchat.chat.chain import build_chain
+
+        engine = self.engine(settings)
+        options = {
+            "answer_tokens": settings.answer_tokens,
+            "temperature": settings.temperature,
+        }
+        return build_chain(
+            self.library.retriever(settings.passages),
+            engine.bind(**options),
+            room=lambda: engine.prompt_room(settings.answer_tokens),
+            count=engine.get_num_tokens,
+            embed=self.embedder.embed,
+            languages=self.embedder.languages,
+        )
+
+    # Questions
+
+    def ask(
+        self,
+        question: str,
+        settings: Settings,
+        chain: Chain,
+        conversation_id: str | None = None,
+        history: Sequence[Turn] = (),
+    ) -> Asking:
+        """Begin to answer. With a conversation, question and answer are kept in it."""
+        from localchat.chat.asking import Asking
+        from localchat.engines.base import phase_message, phase_of
+
+        engine = self.engine(settings)
+        visit = self.room.visit(engine)
+        turn_id = (
+            self.conversations.ask(conversation_id, question[: settings.question_characters])
+            if conversation_id
+            else None
+        )
+
+        def ended(answer: Answer) -> None:
+            if turn_id is not None:
+                self.conversations.answer(turn_id, answer)
+
+        asking = Asking(
+            question,
+            history,
+            chain,
+            by_quotes=settings.engine == "quotes",
+            model=engine.title,
+            embed=self.embedder.embed,
+            languages=self.embedder.languages,
+            question_limit=settings.question_characters,
+            enter=lambda: (phase_message(phase) for phase in visit.enter()),
+            leave=visit.leave,
+            phase_of=phase_of,
+            on_end=ended,
+        )
+        if conversation_id:
+            with self._guard:
+                self._running[conversation_id] = asking
+        return asking.start()
+
+    def running(self, conversation_id: str) -> Asking | None:
+        """The question of that conversation that is being answered now, if there is one."""
+        asking = self._running.get(conversation_id)
+        return asking if asking is not None and asking.running else None
+
+    def preload(self, settings: Settings) -> None:
+        """Load the engine in the background, so that the first question need not wait for it.
+        A failure shows in the engine's phase."""
+        from localchat.core.errors import EngineError
+
+        visit = self.room.visit(self.engine(settings))
+
+        def load() -> None:
+            try:
+                for _ in visit.enter():
+                    pass
+            except EngineError as error:
+                log.warning("%s", error)
+            finally:
+                visit.leave()
+
+        threading.Thread(target=load, name="preload", daemon=True).start()
+
+    def _kept(self, key: tuple[Any, ...], make: Any) -> Engine:
+        with self._guard:
+            if key not in self._engines:
+                self._engines[key] = make()
+            return self._engines[key]
+
+    def _llama(self, settings: Settings) -> Engine:
+        from localchat.engines.llama import LlamaCppEngine
+
+        return LlamaCppEngine(
+            path=Path(settings.model),
+            gpu_layers=settings.gpu_layers,
+            context=settings.context_tokens,
+            log=self.folder.logs / "llama.cpp.log",
+        )
+
+
+def open_localchat(folder: DataFolder | None = None, *, alone: bool = False) -> LocalChat:
+    """Open the data folder.
+
+    Args:
+        folder: Default: the one that the environment names.
+        alone: Insist on being the only one on it (the window does; the command line need not).
+
+    Raises:
+        FolderInUse: ``alone``, and another process holds the folder.
+        FolderNotWritable, DiskFull, StorageError: it cannot be used.
+    """
+    from filelock import FileLock
+
+    folder = folder or DataFolder.default()
+    folder.prepare()
+    # A user's environment could turn on tracing, which would send prompts to a server.
+    os.environ["LANGSMITH_TRACING"] = "false"
+    os.environ["LANGCHAIN_TRACING_V2"] = "false"
+    log_to(folder.logs / "localchat.log")
+    chat = LocalChat(folder, FileLock(folder.lock))
+    if alone and not chat.take_over():
+        chat.close()
+        raise FolderInUse(folder.root, address_of(folder))
+    return chat
+
+
+def address_of(folder: DataFolder) -> str | None:
+    """Where the window that holds ``folder`` is, if it said so."""
+    try:
+        address = json.loads(folder.instance.read_text(encoding="utf-8"))["address"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(address)
+
+
+def log_to(path: Path) -> None:
+    """Send our log to ``path`` (two files of at most 1 MB), once for each process."""
+    ours = logging.getLogger("localchat")
+    if any(getattr(handler, "baseFilename", "") == str(path) for handler in ours.handlers):
+        return
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+
+
+def wait_for(
+    chat: LocalChat,
+    source_ids: Iterable[int],
+    on_change: Callable[[Source], None] = lambda _: None,
+) -> list[Source]:
+    """Wait until sources are taken in: by this process, or by the one whose window is open. Where
+    that one goes away in the middle, this one takes over."""
+    return chat.library.wait(source_ids, on_change, each_turn=chat.take_over)

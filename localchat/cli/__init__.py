@@ -1,0 +1,1 @@
+"""The same app from a terminal."""

@@ -1,0 +1,148 @@
+"""What works here, what is missing and why. Loads nothing heavy and asks no server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sqlite3
+import sys
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from localchat import __version__
+from localchat.app import address_of
+from localchat.core.errors import LocalChatError
+from localchat.core.folder import DataFolder
+
+PACKAGES = (
+    "streamlit",
+    "langchain",
+    "langchain-core",
+    "langchain-community",
+    "langchain-chroma",
+    "chromadb",
+    "onnxruntime",
+    "llama-cpp-python",
+    "gpt4all",
+)
+NETWORK = (
+    "Setting up: the Python package index, and llama-cpp-python's own index of prebuilt packages.",
+    "Adding web pages: the addresses that you add.",
+    "Answering: nothing.",
+)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Print the report; the exit code is 1 where documents cannot be searched."""
+    report = examine()
+    if arguments.json:
+        print(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        _show(report)
+    return 0 if report["data_folder"]["usable"] and report["embedder"]["usable"] else 1
+
+
+def examine() -> dict[str, Any]:
+    """The report as plain values."""
+    from localchat.models.computer import llama_build, this_computer
+
+    computer = this_computer()
+    build = llama_build()
+    return {
+        "localchat": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "sqlite": sqlite3.sqlite_version,
+        "packages": {name: _version(name) for name in PACKAGES},
+        "computer": asdict(computer),
+        "engines": {
+            "quotes": {"usable": True, "reason": "always there"},
+            "llama.cpp": {"usable": build.usable, "reason": _llama_reason(build.reason)},
+        },
+        "gpu": {"usable": build.supports_gpu, "reason": build.reason},
+        "embedder": _embedder(),
+        "data_folder": _data_folder(),
+        "network": list(NETWORK),
+    }
+
+
+def setup_notes() -> dict[str, Any]:
+    """What ``start.py`` wrote down about the optional parts; empty where it did not set up."""
+    try:
+        notes: dict[str, Any] = json.loads(
+            Path(sys.prefix, "localchat-setup.json").read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError):
+        return {}
+    return notes
+
+
+def _llama_reason(reason: str) -> str:
+    noted = setup_notes().get("engines", {}).get("llama-cpp-python", {})
+    more = noted.get("how") if noted.get("installed") else noted.get("reason")
+    return f"{reason} ({more})" if more else reason
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _embedder() -> dict[str, Any]:
+    from localchat.engines.onnx_embeddings import OnnxEmbeddings
+    from localchat.models.minilm import embedder_folder
+
+    folder = embedder_folder()
+    try:
+        identity = OnnxEmbeddings(folder).identity
+    except LocalChatError as error:
+        return {"usable": False, "folder": str(folder), "reason": str(error)}
+    return {"usable": True, "folder": str(folder), "identity": identity}
+
+
+def _data_folder() -> dict[str, Any]:
+    folder = DataFolder.default()
+    try:
+        folder.prepare()
+    except LocalChatError as error:
+        return {"usable": False, "path": str(folder.root), "reason": str(error)}
+    return {
+        "usable": True,
+        "path": str(folder.root),
+        "models": str(folder.models),
+        "open_at": address_of(folder),
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    computer = report["computer"]
+    gigabytes = 1024**3
+    print(f"LocalChat {report['localchat']}, Python {report['python']}, {report['system']}")
+    print(
+        f"Computer: {computer['physical_cores']} cores, "
+        f"{computer['memory_bytes'] / gigabytes:.1f} GB of memory, "
+        f"{computer['available_bytes'] / gigabytes:.1f} GB of it free"
+    )
+    print("Engines:")
+    for name, engine in report["engines"].items():
+        print(f"  {name:<10} {'ready' if engine['usable'] else 'missing'}: {engine['reason']}")
+    print(f"  GPU        {report['gpu']['reason']}")
+    embedder = report["embedder"]
+    print(f"Search model: {embedder.get('identity') or embedder['reason']}")
+    folder = report["data_folder"]
+    print(f"Data folder: {folder['path']}" + ("" if folder["usable"] else f": {folder['reason']}"))
+    if folder["usable"]:
+        print(f"Models folder: {folder['models']}")
+        if folder["open_at"]:
+            print(f"Open now at: {folder['open_at']}")
+    print("Packages:")
+    for name, version in report["packages"].items():
+        print(f"  {name:<20} {version or 'not installed'}")
+    print("Needs the network for:")
+    for line in report["network"]:
+        print(f"  {line}")

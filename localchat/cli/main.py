@@ -1,0 +1,96 @@
+"""``localchat COMMAND``: what a person can do in the window, for scripts and for measuring.
+
+Exit codes: 0 done, 1 could not, 2 wrong use. With ``--json`` a command prints one JSON object or
+list on stdout and nothing else; progress and errors go to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from localchat import __version__
+from localchat.core.errors import LocalChatError
+
+DONE, COULD_NOT, WRONG_USE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A Windows console may speak a code page that has no Chinese; a pipe is always UTF-8.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except LocalChatError as error:
+        print(error, file=sys.stderr)
+        return COULD_NOT
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return COULD_NOT
+    except BrokenPipeError:
+        return COULD_NOT
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their arguments."""
+    from localchat.cli import commands, doctor, serve
+
+    top = argparse.ArgumentParser(prog="localchat", description=__doc__.split("\n")[0])
+    top.add_argument("--version", action="version", version=f"LocalChat {__version__}")
+    subparsers = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        added = subparsers.add_parser(name, help=text, description=text)
+        added.add_argument("--json", action="store_true", help="print JSON on stdout")
+        added.set_defaults(run=run)
+        return added
+
+    adding = command("add", commands.add, "Add web addresses and files to the library.")
+    adding.add_argument("origins", nargs="+", metavar="ADDRESS_OR_PATH")
+
+    searching = command("search", commands.search, "Find passages.")
+    searching.add_argument("question")
+    searching.add_argument("-k", type=_positive, default=6, help="how many passages (default 6)")
+
+    asking = command("ask", commands.ask, "Ask a question; without a model the quotes answer.")
+    asking.add_argument("question")
+    asking.add_argument(
+        "--model",
+        metavar="PATH_OR_NAME",
+        help="a GGUF file, or the name of one in the models folder",
+    )
+
+    command("sources", commands.sources, "List what is in the library.")
+
+    removing = command("remove", commands.remove, "Remove sources from the library.")
+    removing.add_argument("sources", nargs="+", metavar="NUMBER_OR_ADDRESS")
+
+    benching = command("bench", commands.bench, "Run benchmarks/NAME.py; the rest is passed on.")
+    benching.add_argument("name")
+    benching.add_argument("rest", nargs=argparse.REMAINDER)
+
+    command("doctor", doctor.doctor, "Say what works here and what is missing, and why.")
+
+    serving = command("serve", serve.serve, "Open the window (what start.py does).")
+    serving.add_argument("--port", type=_port, help="default: 8501, or the next free one")
+    serving.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    return top
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65_535:
+        raise argparse.ArgumentTypeError("must be from 1 to 65535")
+    return number

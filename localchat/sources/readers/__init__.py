@@ -1,0 +1,1 @@
+"""One reader for each kind: from bytes or text to a ``Document``."""

@@ -1,0 +1,164 @@
+"""An answer on the screen: quotes, text, and a button for each citation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from localchat.ui import safe
+
+if TYPE_CHECKING:
+    from localchat.chat.answer import Answer, Citation, Passage, Quote
+
+NOTHING = (
+    "Nothing in your documents seems to answer this. Try other words, or add a document that does."
+)
+
+
+def draw(answer: Answer, key: object) -> None:
+    """A finished answer. ``key`` makes its widgets' names differ from those of other turns."""
+    if answer.state in ("searching", "answering"):
+        st.warning("This answer was cut off when LocalChat closed. Ask again.")
+        return
+    if answer.by_quotes:
+        _quotes(answer.quotes)
+        if answer.state == "done" and not answer.quotes:
+            st.markdown(NOTHING)
+    elif answer.text:
+        st.markdown(safe.answer_markdown(answer.text))
+    elif answer.state == "done":
+        st.markdown("The model gave an empty answer. The sentences below may help.")
+    _ending(answer)
+    _citations(answer, key)
+    if not answer.by_quotes and answer.quotes:
+        with st.expander("The sentences that answer best", icon=":material/format_quote:"):
+            _quotes(answer.quotes)
+            _passage_buttons(answer, {quote.number for quote in answer.quotes}, f"{key}-quotes")
+    st.caption(_footer(answer))
+
+
+def draw_running(answer: Answer, phase: Any) -> None:
+    """An answer on its way: the quotes stand above until the model has said something."""
+    if answer.state == "searching":
+        st.markdown(":shimmer[Looking through your documents…]")
+        return
+    if answer.quotes:
+        st.caption("From your documents:")
+        _quotes(answer.quotes)
+    elif not answer.text:
+        st.caption("No sentence in your documents stands out; the model reads the passages.")
+    if answer.text:
+        st.markdown(safe.answer_markdown(answer.text))
+    if phase is not None:
+        st.caption(f":shimmer[{phase_text(phase)}]")
+
+
+def phase_text(phase: Any) -> str:
+    """What the engine is doing, in words."""
+    if phase.name == "waiting":
+        return phase.note or "Waiting for the answer before this one…"
+    if phase.name == "loading":
+        share = f" {100 * phase.done // phase.total} %" if phase.total else ""
+        return f"Loading the model…{share}"
+    if phase.name == "reading":
+        count = f" {phase.done:,} of {phase.total:,} tokens" if phase.total else ""
+        return f"Reading the passages…{count}"
+    speed = f" {phase.per_second:.0f} tokens/s" if phase.per_second else ""
+    return f"Writing…{speed}"
+
+
+def _quotes(quotes: Sequence[Quote]) -> None:
+    for quote in quotes:
+        st.html(safe.quote(quote.text, quote.number))
+
+
+def _ending(answer: Answer) -> None:
+    """How it ended, where that needs a word."""
+    if answer.state == "failed":
+        st.error(safe.plain(answer.error), icon=":material/error:")
+        if answer.quotes and not answer.by_quotes:
+            st.caption("Your documents still have something to say:")
+            _quotes(answer.quotes)
+    elif answer.state == "stopped":
+        st.caption(":material/stop_circle: Stopped.")
+    if answer.left_out:
+        st.caption(
+            f":material/info: {answer.left_out} of {len(answer.passages)} passages did not fit "
+            "into the model's context. A larger context size in the sidebar makes room."
+        )
+
+
+def _citations(answer: Answer, key: object) -> None:
+    if not answer.citations:
+        return
+    with st.container(horizontal=True, gap="small"):
+        for citation in answer.citations:
+            passage = answer.passage(citation.number)
+            if passage is not None:
+                _button(passage, citation, f"{key}-{citation.number}")
+
+
+def _passage_buttons(answer: Answer, numbers: set[int], key: str) -> None:
+    from localchat.chat.citations import cite_quotes
+
+    with st.container(horizontal=True, gap="small"):
+        for citation in cite_quotes(answer.quotes):
+            passage = answer.passage(citation.number)
+            if passage is not None and citation.number in numbers:
+                _button(passage, citation, f"{key}-{citation.number}")
+
+
+def _button(passage: Passage, citation: Citation, key: str) -> None:
+    """Opens the passage; it is drawn only then."""
+    opened = st.popover(
+        f"{safe.badge(passage.number)} {safe.plain(_label(passage))}",
+        key=f"cite-{key}",
+        on_change="rerun",
+    )
+    if not opened.open:
+        return
+    with opened:
+        st.markdown(f"**{safe.plain(passage.title)}**")
+        if passage.location:
+            st.caption(safe.plain(passage.location))
+        _passage(passage.text, citation.start, citation.end)
+        if passage.address:
+            anchor = f"#{passage.anchor}" if passage.anchor else ""
+            st.link_button(
+                "Open the web page", passage.address + anchor, icon=":material/open_in_new:"
+            )
+
+
+def _label(passage: Passage) -> str:
+    """The title, and the innermost heading or the page, short enough for a button."""
+    where = passage.location.split(" › ")[-1]
+    return " · ".join(_short(part, 30) for part in (passage.title, where) if part)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def _passage(text: str, start: int | None, end: int | None) -> None:
+    """The passage from the paragraph with the marked sentence on; what stands before it is folded,
+    so that the mark is in sight."""
+    begin = text.rfind("\n", 0, start) + 1 if start is not None else 0
+    if begin:
+        with st.expander("Earlier in this passage", type="compact"):
+            st.html(safe.marked(text[:begin].strip(), None, None))
+    if start is None or end is None:
+        st.html(safe.marked(text, None, None))
+        st.caption("No single sentence clearly supports the statement: read the passage.")
+    else:
+        st.html(safe.marked(text[begin:], start - begin, end - begin))
+
+
+def _footer(answer: Answer) -> str:
+    parts = [safe.plain(answer.model)]
+    if "total" in answer.timings:
+        parts.append(f"{answer.timings['total']:.1f} s")
+    if answer.by_quotes and answer.quotes:
+        parts.append("word for word from your documents")
+    return " · ".join(parts)

@@ -1,0 +1,111 @@
+"""One conversation on the screen: its turns, the one that is running, and the first words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from localchat.ui import answers, safe
+from localchat.ui.resources import chain, localchat
+
+if TYPE_CHECKING:
+    from localchat.app import LocalChat
+    from localchat.chat.answer import Turn
+    from localchat.chat.asking import Asking
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at a running answer."""
+RECENT = 8
+
+
+def current(chat: LocalChat) -> str:
+    """The conversation of this tab. It stands in the address, so that a reload comes back to it."""
+    conversation_id = st.query_params.get("chat") or st.session_state.get("conversation")
+    if not conversation_id:
+        conversation_id = chat.conversations.new_id()
+    st.session_state.conversation = conversation_id
+    return str(conversation_id)
+
+
+def choose_in_sidebar() -> None:
+    """A new conversation, or an earlier one."""
+    chat = localchat()
+    current_id = current(chat)
+    with st.sidebar:
+        st.button(
+            "New chat",
+            icon=":material/add_comment:",
+            width="stretch",
+            on_click=_go_to,
+            args=(chat.conversations.new_id(),),
+        )
+        earlier = [c for c in chat.conversations.all() if c.id != current_id][:RECENT]
+        if earlier:
+            with st.expander("Earlier chats", icon=":material/history:"):
+                for known in earlier:
+                    st.button(
+                        safe.plain(known.title) or "Untitled",
+                        type="tertiary",
+                        key=f"chat-{known.id}",
+                        on_click=_go_to,
+                        args=(known.id,),
+                    )
+
+
+def welcome(chat: LocalChat) -> str | None:
+    """What an empty conversation shows; returns a suggested question if one was pressed."""
+    from localchat.chat.suggestions import suggest
+
+    st.title("Ask your documents")
+    ready = [source for source in chat.library.sources() if source.state == "ready"]
+    if not ready:
+        st.info(
+            "There are no documents yet. Add a web page or a file first, then ask about it here.",
+            icon=":material/library_add:",
+        )
+        st.page_link("pages/library.py", label="Go to the library", icon=":material/arrow_forward:")
+        return None
+    count = "1 source" if len(ready) == 1 else f"{len(ready)} sources"
+    st.caption(f"{count} in your library. Answers come from them, with the passages they rest on.")
+    return st.pills(
+        "Try one of these",
+        suggest(chat.library, ready),
+        key=f"suggestions-{st.session_state.conversation}",
+        format_func=safe.plain,
+    )
+
+
+def ask(chat: LocalChat, conversation_id: str, question: str, turns: Sequence[Turn]) -> Asking:
+    """Begin to answer ``question``."""
+    st.query_params["chat"] = conversation_id
+    settings = chat.settings
+    return chat.ask(question, settings, chain(settings), conversation_id, turns)
+
+
+def draw(chat: LocalChat, turns: Sequence[Turn], running: Asking | None) -> None:
+    """All turns; the last one grows while it is being answered."""
+    for turn in turns:
+        is_last = turn is turns[-1]
+        with st.chat_message("user", avatar=":material/person:"):
+            st.markdown(safe.plain(turn.question[:2_000]))
+        with st.chat_message("assistant", avatar=":material/forum:"):
+            if running is not None and is_last:
+                st.fragment(_watch, run_every=LOOK_EVERY, key="running")(running)
+            else:
+                answers.draw(turn.answer, turn.id)
+
+
+def _watch(running: Asking) -> None:
+    """A look at the running answer. When it has ended the whole page is drawn once more."""
+    if not running.running:
+        running.wait()
+        st.rerun()
+    answers.draw_running(running.answer, running.phase)
+    st.button("Stop", icon=":material/stop_circle:", on_click=running.stop)
+
+
+def _go_to(conversation_id: str) -> None:
+    st.query_params["chat"] = conversation_id
+    st.session_state.conversation = conversation_id

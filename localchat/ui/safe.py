@@ -1,0 +1,64 @@
+"""Text from elsewhere, made fit to be shown: nothing in it is fetched, run or taken for markup.
+
+A remote image in a passage or in a model's answer would make the browser ask another computer for
+it, and the address could carry what the person wrote. This is the first wall; the second is the
+Content-Security-Policy of ``server``.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_CODE = re.compile(r"(```.*?(?:```|\Z)|``[^\n]+?``|`[^`\n]+`)", re.DOTALL)
+_IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\](?:\((?:[^()\n]|\([^()\n]*\))*\)|\[[^\]]*\])?", re.DOTALL)
+_CITATION = re.compile(r"\[(\d{1,3})\](?!\()")
+
+
+def plain(text: str) -> str:
+    """``text`` as Markdown that shows exactly its characters, on one line."""
+    return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
+
+
+def answer_markdown(text: str) -> str:
+    """A model's answer as Markdown: formatted, but without images and formulas-by-accident, its
+    citations as small badges."""
+    pieces = _CODE.split(text)
+    return "".join(piece if n % 2 else _prose(piece) for n, piece in enumerate(pieces))
+
+
+def badge(number: int) -> str:
+    """The mark of a citation in Markdown."""
+    return f":primary-badge[{number}]"
+
+
+def marked(text: str, start: int | None, end: int | None) -> str:
+    """``text`` as HTML with ``[start:end]`` marked, line breaks kept, every character escaped."""
+    if start is None or end is None:
+        body = html.escape(text)
+    else:
+        before, middle, after = (
+            html.escape(t) for t in (text[:start], text[start:end], text[end:])
+        )
+        style = "background:rgba(250,190,40,.38);color:inherit;border-radius:3px;padding:1px 2px"
+        body = f'{before}<mark style="{style}">{middle}</mark>{after}'
+    return f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{body}</div>'
+
+
+def quote(text: str, number: int) -> str:
+    """A quotation as HTML, with the number of the passage it stands in."""
+    rule = "border-left:3px solid rgba(20,160,145,.75);padding:1px 0 1px 14px;margin:2px 0"
+    mark = (
+        "background:rgba(20,160,145,.16);border-radius:5px;padding:0 6px;font-size:.85em;"
+        "white-space:nowrap"
+    )
+    words = html.escape(" ".join(text.split()))
+    return f'<div dir="auto" style="{rule}">{words} <span style="{mark}">{number}</span></div>'
+
+
+def _prose(text: str) -> str:
+    # An image becomes its description; whatever else could still be read as one is broken up.
+    text = _IMAGE.sub(lambda match: match["alt"], text).replace("![", "!\\[")
+    text = text.replace("$", "\\$")
+    return _CITATION.sub(lambda match: badge(int(match[1])), text)

@@ -1,0 +1,193 @@
+"""The sidebar: what answers, how, and where the data is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from localchat.core.errors import LocalChatError
+from localchat.core.settings import Settings
+from localchat.ui import safe
+from localchat.ui.resources import localchat
+
+if TYPE_CHECKING:
+    from localchat.app import LocalChat
+    from localchat.engines.base import Phase
+    from localchat.models.gguf import ModelFile
+
+QUOTES = "Quotes only (no model)"
+CONTEXT_SIZES = (2_048, 4_096, 8_192, 16_384, 32_768)
+GIGABYTE = 1_000_000_000
+
+
+def draw() -> None:
+    """Draw it. Every change is remembered at once."""
+    chat = localchat()
+    with st.sidebar:
+        model = _choose_engine(chat)
+        if model is not None:
+            _show_phase(chat)
+            with st.expander("Model settings", icon=":material/tune:"):
+                _model_settings(chat, model)
+        with st.expander("Your data", icon=":material/lock:"):
+            st.caption(
+                "Documents, questions and answers stay on this computer, in this folder. "
+                "Nothing is sent anywhere."
+            )
+            st.code(str(chat.folder.root), language=None, wrap_lines=True)
+
+
+def _choose_engine(chat: LocalChat) -> ModelFile | None:
+    """The choice of what answers; returns the model, or None for quotes."""
+    from localchat.models.gguf import BrokenModel, ModelFile, read_gguf
+
+    found = chat.models()
+    models = {str(m.path): m for m in found if isinstance(m, ModelFile) and m.can_answer}
+    current = chat.settings.model if chat.settings.engine == "llama.cpp" else ""
+    missing = ""
+    if current and current not in models:
+        try:
+            models[current] = read_gguf(Path(current))
+        except LocalChatError as error:
+            missing = str(error)
+    options = ["", *models]
+    chosen = st.selectbox(
+        "Answers from",
+        options,
+        index=options.index(current) if current in options else 0,
+        format_func=lambda path: _label(models[path]) if path else QUOTES,
+        key="engine_choice",
+        help="Quotes show the sentences in your documents that answer best. "
+        "A model writes an answer from them.",
+    )
+    if missing:
+        st.warning(f"{missing} Quotes answer meanwhile.", icon=":material/warning:")
+    if chosen != current:
+        _switch(chat, chosen)
+    for broken in found:
+        if isinstance(broken, BrokenModel):
+            st.caption(f":orange[:material/warning:] {safe.plain(broken.reason)}")
+    if not models:
+        _how_to_get_a_model(chat)
+    return models.get(chosen)
+
+
+def _switch(chat: LocalChat, path: str) -> None:
+    changes = {"engine": "llama.cpp", "model": path} if path else {"engine": "quotes"}
+    settings = chat.change(**changes, gpu_layers=None, context_tokens=None)
+    if path:
+        chat.preload(settings)
+
+
+def _label(model: ModelFile) -> str:
+    return f"{model.name or model.path.stem} · {model.size / GIGABYTE:.1f} GB"
+
+
+def _how_to_get_a_model(chat: LocalChat) -> None:
+    with st.popover("How to get a model", icon=":material/download:", width="stretch"):
+        st.markdown(
+            "LocalChat works without a model: it quotes your documents.\n\n"
+            "For answers in whole sentences:\n"
+            "1. Download a model file that ends in **.gguf**, for example "
+            "*Qwen3-1.7B-Q8_0.gguf* (about 1.8 GB, for computers with 8 GB of memory).\n"
+            "2. Move it into this folder:"
+        )
+        st.code(str(chat.folder.models), language=None, wrap_lines=True)
+        st.markdown("3. Press the button, and choose it above.")
+        st.button("Look again", icon=":material/refresh:")
+
+
+@st.fragment(run_every=1.0)
+def _show_phase(chat: LocalChat) -> None:
+    """What the model is doing, looked at every second."""
+    engine = chat.engine(chat.settings)
+    phase = engine.phase
+    text = _phase_text(phase)
+    if phase.name == "loading" and phase.total:
+        st.progress(min(phase.done / phase.total, 1.0), text=text)
+    elif phase.name == "failed":
+        st.error(phase.note or text, icon=":material/error:")
+        if st.button("Load again", icon=":material/refresh:"):
+            chat.preload(chat.settings)
+    else:
+        st.caption(text)
+
+
+def _phase_text(phase: Phase) -> str:
+    speed = f" · {phase.per_second:.0f} tokens/s" if phase.per_second else ""
+    names = {
+        "unloaded": ":material/radio_button_unchecked: Loads with the first question",
+        "waiting": ":material/hourglass: Waiting",
+        "loading": ":material/hourglass: Loading the model",
+        "reading": f":material/menu_book: Reading the passages{speed}",
+        "writing": f":material/edit: Writing{speed}",
+        "ready": ":material/check_circle: Ready",
+        "failed": "The model could not be loaded.",
+    }
+    return names[phase.name]
+
+
+def _model_settings(chat: LocalChat, model: ModelFile) -> None:
+    settings = chat.settings
+    changes = {
+        "gpu_layers": _gpu_layers(settings, model),
+        "context_tokens": _context(settings, model),
+        "answer_tokens": st.slider(
+            "Answer length",
+            64,
+            2_048,
+            settings.answer_tokens,
+            step=64,
+            help="The longest answer, in tokens. A token is about three quarters of an English "
+            "word, or one Chinese character.",
+        ),
+        "temperature": st.slider(
+            "Temperature",
+            0.0,
+            1.5,
+            settings.temperature,
+            step=0.1,
+            help="Low: close to the documents, the same each time. High: freer.",
+        ),
+    }
+    if changes != {name: getattr(settings, name) for name in changes}:
+        changed = chat.change(**changes)
+        if chat.engine(changed) is not chat.engine(settings):
+            chat.preload(changed)
+
+
+def _gpu_layers(settings: Settings, model: ModelFile) -> int | None:
+    from localchat.models.computer import llama_build
+
+    build = llama_build()
+    automatic = st.toggle(
+        "GPU layers: automatic",
+        settings.gpu_layers is None,
+        disabled=not build.supports_gpu,
+        help="How much of the model runs on the graphics card.",
+    )
+    if not build.supports_gpu:
+        st.slider("GPU layers", 0, max(model.layers, 1), 0, disabled=True)
+        st.caption(f"The processor does all the work: {build.reason}.")
+        return None
+    if automatic:
+        st.caption(f"All {model.layers} layers run on the GPU: {build.reason}.")
+        return None
+    return st.slider("GPU layers", 0, model.layers, min(settings.gpu_layers or 0, model.layers))
+
+
+def _context(settings: Settings, model: ModelFile) -> int | None:
+    largest = model.context or CONTEXT_SIZES[-1]
+    sizes = [size for size in CONTEXT_SIZES if size < largest] + [largest]
+    if settings.context_tokens and settings.context_tokens not in sizes:
+        sizes = sorted({*sizes, settings.context_tokens})
+    options: list[int | None] = [None, *sizes]
+    return st.selectbox(
+        "Context size",
+        options,
+        index=options.index(settings.context_tokens),
+        format_func=lambda size: f"{size:,} tokens" if size else "automatic",
+        help="How much the model can take in at once. Larger needs more memory.",
+    )

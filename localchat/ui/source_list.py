@@ -1,0 +1,129 @@
+"""The list of sources: state and progress of each, open, try again, remove."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from localchat.ui import safe
+
+if TYPE_CHECKING:
+    from localchat.app import LocalChat
+    from localchat.library.rows import Source
+
+KINDS = {
+    "html": (":material/language:", "Web page"),
+    "markdown": (":material/article:", "Markdown"),
+    "text": (":material/description:", "Text"),
+    "pdf": (":material/picture_as_pdf:", "PDF"),
+}
+STAGES = {"fetching": "Fetching…", "reading": "Reading…", "indexing": "Indexing…"}
+SHOWN_CHARACTERS = 20_000
+
+
+def draw(chat: LocalChat) -> None:
+    """The list; looked at again every second while something is coming in."""
+    working = any(source.state in ("waiting", "working") for source in chat.library.sources())
+    st.fragment(_list, run_every=1.0 if working else None, key="sources")(chat, working)
+
+
+def _list(chat: LocalChat, was_working: bool) -> None:
+    sources = chat.library.sources()
+    working = any(source.state in ("waiting", "working") for source in sources)
+    if was_working and not working:
+        st.rerun()
+    if not sources:
+        st.info(
+            "Nothing here yet. Add a web page or a file above, then ask about it on the page "
+            "“Chat”.",
+            icon=":material/arrow_upward:",
+        )
+        return
+    passages = sum(source.passages for source in sources)
+    st.subheader(f"{len(sources)} {'source' if len(sources) == 1 else 'sources'}")
+    st.caption(f"{passages:,} passages")
+    for source in sources:
+        _row(chat, source)
+
+
+def _row(chat: LocalChat, source: Source) -> None:
+    icon, kind = KINDS.get(source.kind, (":material/hourglass_empty:", ""))
+    if not source.kind:
+        icon = ":material/language:" if source.address else ":material/description:"
+    with st.container(border=True, key=f"source-{source.id}"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container(width="stretch", gap=None):
+                st.markdown(f"{icon} **{safe.plain(source.title)}**")
+                st.caption(_details(source, kind))
+            with st.container(horizontal=True, width="content", gap="xsmall"):
+                _buttons(chat, source)
+        _state(source)
+
+
+def _details(source: Source, kind: str) -> str:
+    added = datetime.fromisoformat(source.added_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    count = "1 passage" if source.passages == 1 else f"{source.passages:,} passages"
+    where = source.address or (source.name if source.name != source.title else "")
+    parts = [kind, f"added {added}", count if source.state == "ready" else "", where]
+    return safe.plain(" · ".join(part for part in parts if part))
+
+
+def _state(source: Source) -> None:
+    if source.state == "failed":
+        st.error(safe.plain(source.error), icon=":material/error:")
+    elif source.state == "same":
+        st.info(safe.plain(source.error), icon=":material/done_all:")
+    elif source.state == "waiting":
+        st.progress(0.0, text="Waiting for its turn…")
+    elif source.state == "working":
+        share = source.done / source.total if source.total else 0.0
+        count = f" {source.done} of {source.total} passages" if source.total else ""
+        st.progress(min(share, 1.0), text=STAGES.get(source.stage, "Working…") + count)
+    for note in source.notes.splitlines():
+        st.caption(f":material/info: {safe.plain(note)}")
+
+
+def _buttons(chat: LocalChat, source: Source) -> None:
+    if source.state == "failed":
+        st.button(
+            "Try again",
+            icon=":material/refresh:",
+            key=f"retry-{source.id}",
+            on_click=chat.library.retry,
+            args=(source.id,),
+        )
+    if source.state == "ready" and st.button(
+        "Open", icon=":material/visibility:", key=f"open-{source.id}"
+    ):
+        _open(chat, source)
+    with st.popover("", icon=":material/delete:", help="Remove", key=f"bin-{source.id}"):
+        st.markdown(f"Remove **{safe.plain(source.title)}** from the library?")
+        st.caption("Its text, its index and LocalChat's copy are deleted.")
+        st.button(
+            "Remove",
+            type="primary",
+            key=f"remove-{source.id}",
+            on_click=_remove,
+            args=(chat, source.id),
+        )
+
+
+def _remove(chat: LocalChat, source_id: int) -> None:
+    chat.library.remove(source_id)
+
+
+@st.dialog("Document", width="large")
+def _open(chat: LocalChat, source: Source) -> None:
+    """The text as LocalChat read it."""
+    text = chat.library.text(source.id)
+    st.subheader(safe.plain(source.title))
+    if source.address:
+        st.link_button("Open the web page", source.address, icon=":material/open_in_new:")
+    pages = max(1, -(-len(text) // SHOWN_CHARACTERS))
+    number = 1
+    if pages > 1:
+        number = st.number_input(f"Part (of {pages})", 1, pages, 1)
+    shown = text[(number - 1) * SHOWN_CHARACTERS : number * SHOWN_CHARACTERS]
+    st.html(safe.marked(shown, None, None))
