@@ -16,9 +16,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 
-from localchat.chat.answer import Answer, Turn
+from localchat.chat.answer import Answer, Passage, Turn
 from localchat.chat.chain import Asked, Chain, Evidence, passage_of
-from localchat.chat.citations import cite, cite_quotes, clean
+from localchat.chat.citations import cite, cite_quotes, clean, settled
 from localchat.chat.prompts import Packed
 from localchat.core.errors import LocalChatError, QuestionTooLong
 from localchat.core.evidence import Embed
@@ -76,6 +76,7 @@ class Asking:
         self._answer = Answer(by_quotes=by_quotes, model=model)
         self._changed = threading.Condition()
         self._version = 0
+        self._written = ""
         self._stop = threading.Event()
         self._began = time.perf_counter()
         self._thread = threading.Thread(target=self._run, name="asking", daemon=True)
@@ -164,9 +165,13 @@ class Asking:
         text = str(chunk.content)
         if text:
             timings = self._answer.timings
-            if not self._answer.text:
+            if not self._written:
                 timings = self._timed("first_token")
-            self._set(text=self._answer.text + text, timings=timings)
+            self._written += text
+            shown = self._written
+            if not self._answer.by_quotes:
+                shown = clean(settled(shown), len(self._given))
+            self._set(text=shown, timings=timings)
         if chunk.usage_metadata:
             self._set(
                 usage={
@@ -178,16 +183,21 @@ class Asking:
     def _end(self, state: str, error: str = "") -> None:
         """Check the citations and close the books; whatever was written is kept."""
         answer = self._answer
-        given = answer.passages[: len(answer.passages) - answer.left_out]
-        text, citations = answer.text.strip(), answer.citations
+        text, citations = self._written.strip(), answer.citations
         if answer.by_quotes:
             citations = cite_quotes(answer.quotes)
         elif text:
-            text = clean(text, len(given))
-            citations = cite(text, given, self._embed, self._languages)
+            text = clean(text, len(self._given))
+            citations = cite(text, self._given, self._embed, self._languages)
         self._set(
             state=state, error=error, text=text, citations=citations, timings=self._timed("total")
         )
+
+    @property
+    def _given(self) -> tuple[Passage, ...]:
+        """The passages that the model was given."""
+        passages = self._answer.passages
+        return passages[: len(passages) - self._answer.left_out]
 
     def _timed(self, name: str) -> dict[str, float]:
         return {**self._answer.timings, name: round(time.perf_counter() - self._began, 3)}

@@ -11,6 +11,7 @@ from localchat.core.text.sentences import sentences
 
 _MARK = re.compile(r"[ \t]?[\[【]\s*(\d{1,3}(?:\s*[,，;、]\s*\d{1,3})*)\s*[\]】](?!\()")
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
+_HALF_MARK = re.compile(r"\s*[\[【][\d\s,，;、]*\Z")
 _NUMBER = re.compile(r"\d+")
 SUPPORT = 0.55
 """A sentence with a lower score is not marked: a wrong mark is worse than none."""
@@ -25,6 +26,11 @@ def clean(text: str, given: int) -> str:
         return space + "".join(f"[{n}]" for n in numbers) if numbers else ""
 
     return _outside_code(lambda piece: _MARK.sub(rewritten, piece), text)
+
+
+def settled(text: str) -> str:
+    """``text`` without a citation mark that is only half written, at its end."""
+    return _HALF_MARK.sub("", text)
 
 
 def cited_numbers(text: str) -> list[int]:

@@ -93,8 +93,8 @@ class Call:
 class ChildHost:
     """A child process with ``backend`` (``module:Class``), and the queue in front of it.
 
-    ``listen`` is told of each event of the child, from a thread of ours; a death is the event
-    ``died`` with the ``note`` for people. ``log`` receives what the child writes to stderr.
+    ``listen`` is told of each event of the running call, from a thread of ours; a death is the
+    event ``died`` with the ``note`` for people. ``log`` receives what the child writes to stderr.
     """
 
     def __init__(
@@ -236,15 +236,14 @@ class ChildHost:
         over = event["event"] in ("done", "error")
         with self._lock:
             running = self._running
-            if running and running.number == event["id"]:
-                call: Call | None = running
-                if over:
-                    self._running = None
-            else:
-                call = self._beside.get(event["id"])
-                if over:
-                    self._beside.pop(event["id"], None)
-        self._listen(event)
+            in_turn = running is not None and running.number == event["id"]
+            call = running if in_turn else self._beside.get(event["id"])
+            if over and in_turn:
+                self._running = None
+            elif over:
+                self._beside.pop(event["id"], None)
+        if in_turn:
+            self._listen(event)
         if call:
             call.started = True
             failed = event["event"] == "error"

@@ -64,7 +64,9 @@ def explain_exit(code: int, last_words: list[str]) -> EngineDied:
     """A child that ended by itself with ``code``, in a sentence for people."""
     reason = f"exit code {code}"
     next_step = "Ask again: it starts afresh."
-    if code < 0:
+    if code & 0xFFFFFFFF in _NTSTATUS:  # on Windows
+        reason = f"{_NTSTATUS[code & 0xFFFFFFFF]} (exit code {code & 0xFFFFFFFF:#x})"
+    elif code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         reason = {
             "SIGKILL": "killed (SIGKILL), most often because memory ran out",
@@ -72,8 +74,6 @@ def explain_exit(code: int, last_words: list[str]) -> EngineDied:
             "SIGABRT": "gave up (SIGABRT)",
             "SIGILL": "it uses an instruction that this processor does not have (SIGILL)",
         }.get(name, f"ended by {name}")
-    elif code & 0xFFFFFFFF in _NTSTATUS:
-        reason = f"{_NTSTATUS[code & 0xFFFFFFFF]} (exit code {code & 0xFFFFFFFF:#x})"
     if "SIGKILL" in reason:
         next_step += " If that happens again, choose a smaller model or a smaller context size."
     elif said := [line for line in last_words if line.strip()][-1:]:

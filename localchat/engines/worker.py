@@ -201,4 +201,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Not this module under another name: a backend imports its classes from the real one.
+    importlib.import_module("localchat.engines.worker").main()

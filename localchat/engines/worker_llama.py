@@ -21,7 +21,7 @@ from localchat.engines.choices import (
     room_for_prompt,
 )
 from localchat.engines.wire import Message
-from localchat.engines.worker import Cancelled, Tell
+from localchat.engines.worker import Tell
 from localchat.engines.worker_model import BATCH, LlamaModel
 from localchat.engines.worker_text import Assembler, ChatFormat, Disarm
 
@@ -134,9 +134,8 @@ class LlamaBackend:
 
     def _decode(self, tokens: list[int], tell: Tell) -> None:
         code = self._model.decode(tokens)
-        if code and tell.cancelled:
-            raise Cancelled
         if code:
+            tell.check()  # stopped in the middle
             raise LoadError(
                 f"llama.cpp could not go on (code {code}); memory may have run out.",
                 "Choose a smaller context size, or a smaller model.",

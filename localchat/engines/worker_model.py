@@ -35,6 +35,7 @@ class LlamaModel:
         self.read: list[int] = []
         self._pieces: dict[int, bytes] = {}
         self._said: deque[str] = deque(maxlen=200)
+        self._should_stop = should_stop
         self._abort = self.api.ggml_abort_callback(lambda _: should_stop())
         self._never = self.api.ggml_abort_callback(0)
         self._hear = self.api.llama_log_callback(self._keep)  # C holds only the address
@@ -43,7 +44,7 @@ class LlamaModel:
     def _keep(self, level: int, text: bytes, _: Any) -> None:
         words = text.decode("utf-8", "replace").rstrip()
         self._said.append(words)
-        if level in (3, 4):
+        if level in (3, 4) and not self._should_stop():  # being stopped is no error
             logger.log(logging.ERROR if level == 4 else logging.WARNING, "%s", words)
 
     def open(self, path: Path, gpu_layers: int | None, progress: Callable[[float], None]) -> None:

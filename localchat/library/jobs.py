@@ -81,8 +81,12 @@ class Jobs:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin: what an earlier process left half done waits again."""
-        self._set_all("running", "waiting")
+        """Begin. What an earlier process left half done waits again, and so does what another
+        embedder made: the search by meaning does not see it until it is made again."""
+        with self._database.write() as db:
+            db.execute("UPDATE job SET state = 'waiting' WHERE state = 'running'")
+        for source_id in self._store.made_by_another(self._embedder.identity):
+            self._store.retry(source_id)
         self._thread = threading.Thread(target=self._run, name="library-jobs", daemon=True)
         self._thread.start()
 
@@ -233,10 +237,6 @@ class Jobs:
                 f"UPDATE job SET {columns}, changed_at = ? WHERE id = ?",
                 (*values.values(), now(), job_id),
             )
-
-    def _set_all(self, before: str, after: str) -> None:
-        with self._database.write() as db:
-            db.execute("UPDATE job SET state = ? WHERE state = ?", (after, before))
 
 
 def _already(twin: Source) -> str:

@@ -229,6 +229,16 @@ class Store:
             )
             db.execute("UPDATE source SET revision_id = ? WHERE id = ?", (revision_id, source_id))
 
+    def made_by_another(self, embedder: str) -> list[int]:
+        """Sources whose visible revision another embedder made, and for which no job waits."""
+        rows = self.database.read(
+            "SELECT source.id FROM source JOIN revision ON revision.id = source.revision_id"
+            " WHERE embedder != ? AND NOT EXISTS"
+            " (SELECT 1 FROM job WHERE source_id = source.id AND state = 'waiting')",
+            embedder,
+        )
+        return [row["id"] for row in rows]
+
     def same_text(self, source_id: int, text: str) -> Source | None:
         """Another visible source whose text is the same to the letter."""
         row = self.database.one(

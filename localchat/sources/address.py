@@ -119,7 +119,11 @@ def _in_line(line: str) -> list[tuple[str, str | FetchError]]:
 
 def _apart(word: str) -> list[str]:
     """A comma may be part of a path, but not of the name of a site."""
-    return [word] if "/" in word.replace("://", "") else re.split("[,;]", word)
+    if "://" in word:
+        return [word]
+    site, slash, path = word.partition("/")
+    *others, last = re.split("[,;]", site)
+    return [*others, last + slash + path]
 
 
 def _behind_words(raw: str, result: str | FetchError) -> list[tuple[str, str | FetchError]]:

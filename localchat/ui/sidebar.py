@@ -82,7 +82,8 @@ def _switch(chat: LocalChat, path: str) -> None:
 
 
 def _label(model: ModelFile) -> str:
-    return f"{model.name or model.path.stem} · {model.size / GIGABYTE:.1f} GB"
+    size = model.size / GIGABYTE
+    return f"{model.path.stem} · {f'{size:.1f} GB' if size >= 0.1 else f'{1000 * size:.0f} MB'}"
 
 
 def _how_to_get_a_model(chat: LocalChat) -> None:

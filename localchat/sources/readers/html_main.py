@@ -117,22 +117,22 @@ def _is_site_part_in_main(tag: Tag) -> bool:
         return False
     if tag.name == "aside" and not _SITE_WORDS.search(_names(tag)):
         return False
-    if tag.name == "footer" and tag.find_parent("blockquote") is not None:
-        return False
     return _is_site_part(tag)
 
 
 def _is_site_part(tag: Tag) -> bool:
-    names = _names(tag)
-    if tag.name in _HEADINGS or tag.find(["article", "main", "h1"]) is not None:
+    """By tag, role or name; but not what holds the article, and not footnotes or code."""
+    names, role = _names(tag), _role(tag)
+    named_so = _SITE_WORDS.search(names) is not None
+    if not (named_so or tag.name in _SITE_TAGS or role in _SITE_ROLES):
         return False
-    if _KEPT_WORDS.search(names) or _role(tag).startswith("doc-"):
+    if tag.name in _HEADINGS or tag.name in {"pre", "code", "p", "tr", "table", "body"}:
+        return False
+    if _KEPT_WORDS.search(names) or role.startswith("doc-"):
         return tag.name == "nav"
-    if tag.name in {"pre", "code", "p", "td", "tr", "table"}:
-        return tag.name == "td" and _SITE_WORDS.search(names) is not None
-    return (
-        tag.name in _SITE_TAGS or _role(tag) in _SITE_ROLES or _SITE_WORDS.search(names) is not None
-    )
+    if tag.name == "footer" and tag.find_parent("blockquote") is not None:
+        return False
+    return tag.find(["article", "main", "h1"]) is None
 
 
 def _take_permalinks(soup: BeautifulSoup) -> None:

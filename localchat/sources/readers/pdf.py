@@ -16,7 +16,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -80,8 +80,8 @@ def read_pdf(
     for number, lines in enumerate(without_running_lines(pages.lines), start=1):
         for text, kind in paragraphs(lines):
             builder.add(text, kind, level=2 if kind == "heading" else 0, page=number)
-    title = metadata_title or _first_line(pages.lines) or stem(name)
-    return builder.build(title, "pdf", _notes(pages, len(warnings)))
+    document = builder.build("", "pdf", _notes(pages, len(warnings)))
+    return replace(document, title=metadata_title or _first_words(document) or one_line(stem(name)))
 
 
 def _open(content: bytes, name: str) -> PdfReader:
@@ -149,10 +149,12 @@ def _metadata_title(reader: PdfReader) -> str:
     return "" if _NO_TITLE.match(title) else title
 
 
-def _first_line(pages: list[list[str]]) -> str:
-    for line in (line for lines in pages for line in lines):
-        if sum(map(str.isalpha, line)) > 2:
-            return line if len(line) <= 120 and not line.endswith((".", ",", "。", "-")) else ""
+def _first_words(document: Document) -> str:
+    """The first block that has letters, when it is as short as a title."""
+    for block in document.blocks:
+        text = document.text[block.start : block.end]
+        if sum(map(str.isalpha, text)) > 2:
+            return text if len(text) <= 120 and not text.endswith((".", ",", "。", "-")) else ""
     return ""
 
 

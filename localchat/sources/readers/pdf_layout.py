@@ -72,7 +72,9 @@ def _edges(lines: list[str]) -> list[str]:
 
 
 def _pattern(line: str) -> str:
-    """A line with its numbers left open: "Page 3 of 12" is the same on every page."""
+    """A short line with its numbers left open: "Page 3 of 12" is the same on every page."""
+    if len(line) > 40:
+        return line.lower()
     return re.sub(r"\d+|\b[ivxl]+\b", "#", line.lower())
 
 
@@ -106,7 +108,9 @@ def _without_edges(lines: list[str], running: set[str], printed: int | None) -> 
 def _full_width(lines: list[str]) -> float:
     """How wide a full line of this page is: nearly the widest, since a few lines stick out."""
     widths = sorted(_width(line) for line in lines if line)
-    return widths[int(0.9 * (len(widths) - 1))] if widths else 0.0
+    if len(widths) < 10:
+        return widths[-1] if widths else 0.0
+    return widths[int(0.9 * (len(widths) - 1))]
 
 
 def _width(line: str) -> float:

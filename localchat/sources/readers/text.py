@@ -66,5 +66,5 @@ def _pieces(paragraph: str) -> list[str]:
             pieces.append([])
             length = 0
         pieces[-1].append(line)
-        length += len(line)
+        length += len(line) + 1
     return ["\n".join(lines) for lines in pieces]
