@@ -44,6 +44,7 @@ class LocalChat:
 
         self.folder = folder
         self._lock = lock
+        self._log = _log_to(folder.logs / "localchat.log")
         self.settings: Settings = load_settings(folder.settings)
         self.database = Database(folder.database)
         self.embedder = OnnxEmbeddings(embedder_folder())
@@ -93,6 +94,8 @@ class LocalChat:
         if self._lock.is_locked:
             self.folder.instance.unlink(missing_ok=True)
             self._lock.release()
+        logging.getLogger("localchat").removeHandler(self._log)
+        self._log.close()
 
     # Settings
 
@@ -165,7 +168,7 @@ class LocalChat:
             engine.bind(**options),
             room=lambda: engine.prompt_room(settings.answer_tokens),
             count=engine.get_num_tokens,
-            embed=self.embedder.embed,
+            embed=self.library.embed,
             languages=self.embedder.languages,
         )
 
@@ -201,7 +204,7 @@ class LocalChat:
             chain,
             by_quotes=settings.engine == "quotes",
             model=engine.title,
-            embed=self.embedder.embed,
+            embed=self.library.embed,
             languages=self.embedder.languages,
             question_limit=settings.question_characters,
             enter=lambda: (phase_message(phase) for phase in visit.enter()),
@@ -272,7 +275,6 @@ def open_localchat(folder: DataFolder | None = None, *, alone: bool = False) -> 
     # A user's environment could turn on tracing, which would send prompts to a server.
     os.environ["LANGSMITH_TRACING"] = "false"
     os.environ["LANGCHAIN_TRACING_V2"] = "false"
-    log_to(folder.logs / "localchat.log")
     chat = LocalChat(folder, FileLock(folder.lock))
     if alone and not chat.take_over():
         chat.close()
@@ -289,11 +291,9 @@ def address_of(folder: DataFolder) -> str | None:
     return str(address)
 
 
-def log_to(path: Path) -> None:
-    """Send our log to ``path`` (two files of at most 1 MB), once for each process."""
+def _log_to(path: Path) -> logging.Handler:
+    """Send our log to ``path``: two files of at most 1 MB."""
     ours = logging.getLogger("localchat")
-    if any(getattr(handler, "baseFilename", "") == str(path) for handler in ours.handlers):
-        return
     handler = logging.handlers.RotatingFileHandler(
         path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True
     )
@@ -301,6 +301,7 @@ def log_to(path: Path) -> None:
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)
     ours.propagate = False
+    return handler
 
 
 def wait_for(

@@ -6,6 +6,7 @@ keeps its last prompt reads only what is new.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ SYSTEM = (
 )
 MESSAGE_OVERHEAD = 12
 """Tokens that a chat template puts round one message, at most, in the templates that are common."""
+_FOOTNOTE = re.compile(r"\[(\d{1,3})\]")
 EARLIER_TURNS = 3
 EARLIER_SHARE = 0.25
 """The part of the room, at most, that earlier turns may take."""
@@ -98,7 +100,9 @@ def _earlier(
 def _numbered(number: int, passage: Document) -> str:
     where = passage.metadata["location"]
     title = f"{passage.metadata['title']}, {where}" if where else passage.metadata["title"]
-    return f"[{number}] {title}\n{passage.page_content}"
+    # A document's own footnote marks must not be taken for the numbers of our passages.
+    text = _FOOTNOTE.sub(r"(\1)", passage.page_content)
+    return f"[{number}] {title}\n{text}"
 
 
 def _cut(text: str, room: int, count: Callable[[str], int]) -> str:

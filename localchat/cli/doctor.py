@@ -60,7 +60,16 @@ def examine() -> dict[str, Any]:
         "computer": asdict(computer),
         "engines": {
             "quotes": {"usable": True, "reason": "always there"},
-            "llama.cpp": {"usable": build.usable, "reason": _llama_reason(build.reason)},
+            "llama.cpp": {
+                "usable": build.usable,
+                "reason": build.reason,
+                "setup": _setup("llama-cpp-python"),
+            },
+            "gpt4all": {
+                "usable": False,
+                "reason": "not used yet by this version",
+                "setup": _setup("gpt4all"),
+            },
         },
         "gpu": {"usable": build.supports_gpu, "reason": build.reason},
         "embedder": _embedder(),
@@ -80,10 +89,11 @@ def setup_notes() -> dict[str, Any]:
     return notes
 
 
-def _llama_reason(reason: str) -> str:
-    noted = setup_notes().get("engines", {}).get("llama-cpp-python", {})
-    more = noted.get("how") if noted.get("installed") else noted.get("reason")
-    return f"{reason} ({more})" if more else reason
+def _setup(package: str) -> str:
+    """How ``start.py`` got a package, or why it could not; empty where it says nothing."""
+    noted = setup_notes().get("engines", {}).get(package, {})
+    said = (noted.get("how") if noted.get("installed") else noted.get("reason"), noted.get("note"))
+    return " ".join(part for part in said if part)
 
 
 def _version(package: str) -> str | None:
@@ -131,6 +141,8 @@ def _show(report: dict[str, Any]) -> None:
     print("Engines:")
     for name, engine in report["engines"].items():
         print(f"  {name:<10} {'ready' if engine['usable'] else 'missing'}: {engine['reason']}")
+        if engine.get("setup"):
+            print(f"  {'':<10} set up: {engine['setup']}")
     print(f"  GPU        {report['gpu']['reason']}")
     embedder = report["embedder"]
     print(f"Search model: {embedder.get('identity') or embedder['reason']}")

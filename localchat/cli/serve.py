@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import socket
 import sys
@@ -50,7 +51,8 @@ def serve(arguments: argparse.Namespace) -> int:
 
     from localchat.ui.server import run
 
-    run(port, address)
+    with contextlib.suppress(KeyboardInterrupt):
+        run(port, address)
     return 0
 
 

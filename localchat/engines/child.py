@@ -36,7 +36,8 @@ class Child:
         self._tail: deque[str] = deque(maxlen=40)
         known = os.environ.get("PYTHONPATH", "")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "localchat.engines.worker", backend],
+            # -P: what lies in the current folder is not ours to import.
+            [sys.executable, "-P", "-m", "localchat.engines.worker", backend],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localchat.core.errors import EngineError
+from localchat.core.errors import EngineDied, EngineError
 from localchat.engines.child import Child
 from localchat.engines.wire import Message, explain_silence, message_to_error
 
@@ -253,25 +253,29 @@ class ChildHost:
 
     def _bury(self, child: Child, error: EngineError) -> None:
         """Tell those whom the child left behind, and go on with the next one."""
+        logger.log(
+            logging.INFO if child.told else logging.WARNING,
+            "engine process %d ended: %s",
+            child.process.pid,
+            error,
+        )
         with self._lock:
             if self._child is child:
                 self._child = None
-            running = self._running if self._running and self._running.child is child else None
-            if running:
-                self._running = None
-            beside = [call for call in self._beside.values() if call.child is child]
-            for call in beside:
+                note = str(error) if isinstance(error, EngineDied) else ""
+                self._listen({"event": "died", "note": note})
+            left = [call for call in self._beside.values() if call.child is child]
+            for call in left:
                 del self._beside[call.number]
-            if running and not running.started and running.tried < 2 and not child.told:
-                # It had died before it heard of this call: the call goes to the next child.
-                self._waiting.appendleft(running)
-                running = None
-        level = logging.INFO if child.told else logging.WARNING
-        logger.log(level, "engine process %d ended: %s", child.process.pid, error)
-        self._listen({"event": "died", "note": "" if child.told else str(error)})
-        for left in [running, *beside]:
-            if left:
-                left.put(error)
+            running = self._running
+            if running and running.child is child:
+                self._running = None
+                if running.started or running.cancelled or running.tried > 1 or child.told:
+                    left.append(running)
+                else:  # the child was dead before it heard of this call: the next one gets it
+                    self._waiting.appendleft(running)
+        for call in left:
+            call.put(error)
         self._advance()
 
 

@@ -101,6 +101,7 @@ class LlamaCppEngine(Engine):
         self._host.close()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text, in one go; goes on beside a running answer. Loads first."""
         if not texts:
             return []
         counts: list[int] = self._count(texts=list(texts))

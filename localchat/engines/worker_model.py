@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,7 @@ class LlamaModel:
         params.n_gpu_layers = wanted if self.supports_gpu else 0
         callback = api.llama_progress_callback(on_progress)
         params.progress_callback = callback
-        self.model = api.llama_model_load_from_file(str(path).encode("utf-8"), params)
+        self.model = api.llama_model_load_from_file(os.fsencode(path), params)
         if not self.model:
             raise _why_not_loaded(path, list(self._said))
         kind = self._meta("general.architecture")

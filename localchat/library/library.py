@@ -14,6 +14,7 @@ from localchat.core.database import Database
 from localchat.core.errors import LocalChatError, ReadError, SourceError
 from localchat.core.evidence import Vectors
 from localchat.core.folder import DataFolder
+from localchat.core.remembered import Remembered
 from localchat.core.settings import Settings
 from localchat.library.chunk_table import ChunkTable
 from localchat.library.embedder import Embedder
@@ -59,6 +60,7 @@ class Library:
         self._folder = folder
         self._settings = settings
         self._embedder = embedder
+        self.embed = Remembered(embedder.embed)
         self._store = Store(database)
         self._chunks = ChunkTable(database)
         self._originals = Originals(folder.originals)
@@ -211,7 +213,8 @@ class Library:
             store=self._store,
             chunks=self._chunks,
             index=self,
-            embedder=self._embedder,
+            embed=self.embed,
+            languages=self._embedder.languages,
             k=k or self._settings.passages,
         )
 

@@ -18,11 +18,10 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, SkipValidation
 
-from localchat.core.evidence import Sentence, Vectors, rank_sentences
+from localchat.core.evidence import Embed, Sentence, Vectors, rank_sentences
 from localchat.core.text.language import guess_language
 from localchat.core.text.words import question_words
 from localchat.library.chunk_table import ChunkTable, matrix
-from localchat.library.embedder import Embedder
 from localchat.library.rows import StoredChunk
 from localchat.library.store import Store
 from localchat.library.vectors import VectorIndex
@@ -56,7 +55,8 @@ class HybridRetriever(BaseRetriever):
     store: Store
     chunks: ChunkTable
     index: SkipValidation[VectorIndex]
-    embedder: SkipValidation[Embedder]
+    embed: Embed
+    languages: frozenset[str]
     k: int = 6
 
     def _get_relevant_documents(
@@ -69,7 +69,7 @@ class HybridRetriever(BaseRetriever):
 
     def _candidates(self, query: str) -> list[_Scored]:
         asked = question_words(query)
-        vector = self.embedder.embed([query])[0]
+        vector = self.embed([query])[0]
         near = dict(self.index.search(vector, CANDIDATES))
         by_words = dict(self.chunks.keyword_search(asked, CANDIDATES))
         rows = self.chunks.chunks({*near, *by_words})
@@ -91,7 +91,7 @@ class HybridRetriever(BaseRetriever):
         return _without_doubles(sorted(scored, key=lambda s: -s.score))
 
     def _meaning_weight(self, query: str) -> float:
-        knows = guess_language(query) in self.embedder.languages
+        knows = guess_language(query) in self.languages
         return MEANING_WEIGHT if knows else MEANING_WEIGHT_UNKNOWN_LANGUAGE
 
     def _second_look(self, query: str, found: Sequence[_Scored]) -> list[_Scored]:
@@ -99,7 +99,7 @@ class HybridRetriever(BaseRetriever):
         head, tail = list(found[:SECOND_LOOK]), list(found[SECOND_LOOK:])
         texts = [scored.chunk.text for scored in head]
         best: dict[int, Sentence] = {}
-        for sentence in rank_sentences(query, texts, self.embedder.embed, self.embedder.languages):
+        for sentence in rank_sentences(query, texts, self.embed, self.languages):
             best.setdefault(sentence.passage, sentence)
         seen = [
             replace(s, score=s.score + SENTENCE_WEIGHT * best[n].score if n in best else s.score)

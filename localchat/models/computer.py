@@ -61,7 +61,7 @@ def llama_build() -> LlamaBuild:
     """What the installed llama.cpp can do. Takes a second the first time, then nothing."""
     try:
         asked = subprocess.run(
-            [sys.executable, "-c", _ASK],
+            [sys.executable, "-P", "-c", _ASK],
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -68,7 +68,7 @@ def warm_up() -> None:
     with suppress(LocalChatError):
         chat = _localchat()
         chat.chain(chat.settings)
-        chat.embedder.embed(["warm"])
+        chat.library.embed(["warm"])
 
 
 def shut_down() -> None:

@@ -164,18 +164,17 @@ class _Walker:
         if table is None:
             return True
         if id(table) not in self._layout_tables:
-            single = all(
-                len(other.find_all(["td", "th"], recursive=False)) < 2
-                for other in table.find_all("tr", limit=50)
-            )
-            if (
-                not single
-                and table.get("role") not in ("presentation", "none")
-                and table.find(_LAYOUT_SIGNS) is None
-            ):
+            if not _only_arranges(table):
                 return False
             self._layout_tables.add(id(table))
         return True
+
+
+def _only_arranges(table: Tag) -> bool:
+    if table.get("role") in ("presentation", "none") or table.find(_LAYOUT_SIGNS) is not None:
+        return True
+    rows = table.find_all("tr", limit=50)
+    return all(len(row.find_all(["td", "th"], recursive=False)) < 2 for row in rows)
 
 
 def _verbatim(pre: Tag) -> str:

@@ -90,7 +90,7 @@ def _take_out(root: Tag, unwanted: _Test) -> None:
     """Removes each unwanted element that holds only a small share of the text."""
     whole = _length(root)
     for tag in root.find_all(True):
-        if not tag.decomposed and unwanted(tag) and _length(tag) <= max(40, _SMALL_SHARE * whole):
+        if not _gone(tag) and unwanted(tag) and _length(tag) <= max(40, _SMALL_SHARE * whole):
             tag.decompose()
 
 
@@ -154,7 +154,7 @@ def _keep_formulas(soup: BeautifulSoup) -> None:
     for script in soup.find_all("script", type=re.compile("^math/tex")):
         script.replace_with(f"${script.get_text()}$")
     for formula in soup.find_all("math"):
-        if formula.decomposed:
+        if _gone(formula):
             continue
         source = formula.find("annotation", attrs={"encoding": _TEX})
         tex = source.get_text() if source is not None else str(formula.get("alttext") or "")
@@ -163,6 +163,11 @@ def _keep_formulas(soup: BeautifulSoup) -> None:
             if "math" in _names(parent) or "katex" in _names(parent):
                 del parent["style"], parent["hidden"]  # hidden only from eyes
         formula.replace_with(text)
+
+
+def _gone(tag: Tag) -> bool:
+    """``tag.decomposed``, which in BeautifulSoup 4.15 searches the whole tree below ``tag``."""
+    return bool(vars(tag).get("_decomposed"))
 
 
 def _names(tag: Tag) -> str:
