@@ -26,6 +26,8 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 SHORTEST = 12
 """Characters: a shorter piece (a number, a lone heading word) is no evidence by itself."""
+FULL_SENTENCE = 60
+"""Characters, wide ones counting two: a shorter sentence counts less, the shorter the less."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,17 @@ def rank_sentences(
         score = by_vector * float(cosines[index]) + by_words * coverage[index]
         if known_scores is not None:
             score += 0.1 * known_scores[number]
+        # Headings and captions hold the question's words and no answer.
+        score -= 0.25 * max(0.0, 1 - _width(texts[index]) / FULL_SENTENCE)
         if texts[index].rstrip().endswith(("?", "？")):
             # A question seldom answers one, however much it looks like it.
             score -= 0.25
         ranked.append(Sentence(number, start, end, texts[index], score, coverage[index]))
     return sorted(ranked, key=lambda sentence: -sentence.score)
+
+
+def _width(text: str) -> int:
+    return sum(2 if ord(character) >= 0x2E80 else 1 for character in text)
 
 
 def covered(question: str, texts: Sequence[str]) -> list[float]:

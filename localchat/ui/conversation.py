@@ -26,6 +26,8 @@ def current(chat: LocalChat) -> str:
     if not conversation_id:
         conversation_id = chat.conversations.new_id()
     st.session_state.conversation = conversation_id
+    if st.query_params.get("chat") != conversation_id:
+        st.query_params["chat"] = conversation_id
     return str(conversation_id)
 
 
@@ -79,7 +81,6 @@ def welcome(chat: LocalChat) -> str | None:
 
 def ask(chat: LocalChat, conversation_id: str, question: str, turns: Sequence[Turn]) -> Asking:
     """Begin to answer ``question``."""
-    st.query_params["chat"] = conversation_id
     settings = chat.settings
     return chat.ask(question, settings, chain(settings), conversation_id, turns)
 

@@ -65,7 +65,7 @@ def _row(chat: LocalChat, source: Source) -> None:
 def _details(source: Source, kind: str) -> str:
     added = datetime.fromisoformat(source.added_at).astimezone().strftime("%Y-%m-%d %H:%M")
     count = "1 passage" if source.passages == 1 else f"{source.passages:,} passages"
-    where = source.address or (source.name if source.name != source.title else "")
+    where = source.name if source.name != source.title else ""
     parts = [kind, f"added {added}", count if source.state == "ready" else "", where]
     return safe.plain(" · ".join(part for part in parts if part))
 
