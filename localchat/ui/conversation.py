@@ -69,8 +69,8 @@ def welcome(chat: LocalChat) -> str | None:
         )
         st.page_link("pages/library.py", label="Go to the library", icon=":material/arrow_forward:")
         return None
-    count = "1 source" if len(ready) == 1 else f"{len(ready)} sources"
-    st.caption(f"{count} in your library. Answers come from them, with the passages they rest on.")
+    count = "one source" if len(ready) == 1 else f"{len(ready)} sources"
+    st.caption(f"Answers come from {count} in your library, with the passages they rest on.")
     return st.pills(
         "Try one of these",
         suggest(chat.library, ready),

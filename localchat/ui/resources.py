@@ -73,4 +73,6 @@ def warm_up() -> None:
 
 def shut_down() -> None:
     """Close the data folder, if it was opened."""
+    global _is_open
+    _is_open = False
     _localchat.clear()

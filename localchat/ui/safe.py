@@ -10,22 +10,33 @@ from __future__ import annotations
 import html
 import re
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# What CommonMark, its tables and strike-through, formulas and Streamlit's directives are made of;
+# at the beginning of a line also what makes a list or a heading.
+_MARKUP = re.compile(r"[\\`*_\[\]<>#!|~$&{}]|:(?=[\w+/-]*[:\[])|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 _CODE = re.compile(r"(```.*?(?:```|\Z)|``[^\n]+?``|`[^`\n]+`)", re.DOTALL)
 _IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\](?:\((?:[^()\n]|\([^()\n]*\))*\)|\[[^\]]*\])?", re.DOTALL)
 _CITATION = re.compile(r"\[(\d{1,3})\](?!\()")
 
 
 def plain(text: str) -> str:
-    """``text`` as Markdown that shows exactly its characters, on one line."""
-    return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
+    """``text`` as Markdown that shows its characters, on one line."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def answer_markdown(text: str) -> str:
     """A model's answer as Markdown: formatted, but without images and formulas-by-accident, its
     citations as small badges."""
     pieces = _CODE.split(text)
-    return "".join(piece if n % 2 else _prose(piece) for n, piece in enumerate(pieces))
+    shown = "".join(piece if n % 2 else _prose(piece) for n, piece in enumerate(pieces))
+    # What looks like code to us may not be code to a Markdown parser: ask one.
+    return shown.replace("![", "!\\[") if _has_image(shown) else shown
+
+
+def _has_image(text: str) -> bool:
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").parse(text)
+    return any(child.type == "image" for token in tokens for child in token.children or ())
 
 
 def badge(number: int) -> str:

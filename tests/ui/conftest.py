@@ -1,0 +1,68 @@
+"""The window without a browser: Streamlit's AppTest on a data folder of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
+
+
+@pytest.fixture
+def window(
+    search_model: None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], AppTest]]:
+    """Opens the app in a new tab; all tabs of a test share one library, as in life."""
+    from streamlit.runtime.pages_manager import PagesManager
+    from streamlit.testing.v1 import AppTest
+
+    from localchat.ui import resources
+
+    class WarmPages(PagesManager):
+        """AppTest forgets before each run that st.navigation was called, and would run a file of
+        the folder ``pages`` alone, as a server does only for its very first request."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", WarmPages)
+    resources.shut_down()
+
+    def open_tab() -> AppTest:
+        return AppTest.from_file(str(ENTRY), default_timeout=20).run()
+
+    yield open_tab
+    resources.shut_down()
+
+
+@pytest.fixture
+def until() -> Callable[[AppTest, Callable[[AppTest], Any]], AppTest]:
+    """Reruns a tab, as its fragments do by themselves in a browser, until something holds."""
+
+    def wait(tab: AppTest, holds: Callable[[AppTest], Any], seconds: float = 20) -> AppTest:
+        end = time.monotonic() + seconds
+        while not holds(tab):
+            assert time.monotonic() < end, f"it never came to hold: {said(tab)}"
+            time.sleep(0.1)
+            tab.run()
+        return tab
+
+    return wait
+
+
+def said(tab: AppTest) -> str:
+    """All that the page says, as text."""
+    kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info", "success")
+    texts = [str(element.value) for kind in kinds for element in getattr(tab, kind)]
+    # st.html has no accessor of its own.
+    texts += [str(element.proto.body) for element in tab.get("html")]
+    texts += [str(element.proto.text) for element in tab.get("progress")]
+    return "\n".join(texts).replace("\\", "")
