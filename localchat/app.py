@@ -86,6 +86,8 @@ class LocalChat:
         """Stop what runs and let go of the data folder."""
         for asking in list(self._running.values()):
             asking.stop()
+        for asking in list(self._running.values()):
+            asking.wait(timeout=5)
         self.room.close()
         for engine in self._engines.values():
             engine.close()
@@ -185,9 +187,12 @@ class LocalChat:
         """Begin to answer. With a conversation, question and answer are kept in it."""
         from localchat.chat.asking import Asking
         from localchat.engines.base import phase_message, phase_of
+        from localchat.engines.room import EngineRoom
 
         engine = self.engine(settings)
-        visit = self.room.visit(engine)
+        # Quotes take no memory, so they need not wait for a model to leave the room.
+        room = EngineRoom() if settings.engine == "quotes" else self.room
+        visit = room.visit(engine)
         turn_id = (
             self.conversations.ask(conversation_id, question[: settings.question_characters])
             if conversation_id

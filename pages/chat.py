@@ -12,8 +12,9 @@ from localchat.ui.resources import localchat
 chat = localchat()
 conversation_id = conversation.current(chat)
 
-turns = chat.conversations.turns(conversation_id)
+# In this order: what has ended by now is written down by now.
 running = chat.running(conversation_id)
+turns = chat.conversations.turns(conversation_id)
 
 question = st.chat_input(
     "Ask your documents", key=f"question-{conversation_id}", disabled=running is not None

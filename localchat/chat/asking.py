@@ -78,6 +78,7 @@ class Asking:
         self._version = 0
         self._written = ""
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._began = time.perf_counter()
         self._thread = threading.Thread(target=self._run, name="asking", daemon=True)
 
@@ -88,7 +89,8 @@ class Asking:
 
     @property
     def running(self) -> bool:
-        return self._answer.state in ("searching", "answering")
+        """Whether it goes on, or its end has yet to be written down."""
+        return not self._ended.is_set()
 
     def start(self) -> Asking:
         self._thread.start()
@@ -100,7 +102,7 @@ class Asking:
 
     def wait(self, timeout: float | None = None) -> Answer:
         """Block until it has ended (or ``timeout`` seconds), and return the answer."""
-        self._thread.join(timeout)
+        self._ended.wait(timeout)
         return self._answer
 
     def wait_for_change(self, version: int, timeout: float) -> int:
@@ -123,7 +125,10 @@ class Asking:
             )
         finally:
             self._leave()
-            self._on_end(self._answer)
+            try:
+                self._on_end(self._answer)
+            finally:
+                self._ended.set()
 
     def _answer_it(self) -> None:
         if len(self.question) > self._limit:

@@ -250,7 +250,8 @@ def _note_of(error: Message) -> str:
 
 
 def _waits_for(ahead: int) -> str:
-    return f"waiting: {ahead} before this one" if ahead else "its turn"
+    questions = "one question" if ahead == 1 else f"{ahead} questions"
+    return f"Waiting: the model answers {questions} before this one." if ahead else ""
 
 
 def _nothing() -> ChatGenerationChunk:

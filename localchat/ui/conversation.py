@@ -101,7 +101,6 @@ def draw(chat: LocalChat, turns: Sequence[Turn], running: Asking | None) -> None
 def _watch(running: Asking) -> None:
     """A look at the running answer. When it has ended the whole page is drawn once more."""
     if not running.running:
-        running.wait()
         st.rerun()
     answers.draw_running(running.answer, running.phase)
     st.button("Stop", icon=":material/stop_circle:", on_click=running.stop)

@@ -74,4 +74,11 @@ def run(port: int, address: str) -> None:
     # Streamlit looks for .streamlit/config.toml where it is started.
     os.chdir(SCRIPT.parent)
     app = st.App(str(SCRIPT), middleware=[Middleware(Wall)], lifespan=_lifespan)
-    app.run(config={"server.port": port, "server.headless": True})
+    app.run(
+        config={
+            "server.port": port,
+            "server.headless": True,
+            # For programs on this computer that drive the window, such as the tests.
+            "server.enableAgentApi": os.environ.get("LOCALCHAT_AGENT_API") == "1",
+        }
+    )

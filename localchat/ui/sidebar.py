@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from localchat.core.errors import LocalChatError
-from localchat.core.settings import Settings
 from localchat.ui import safe
 from localchat.ui.resources import localchat
 
@@ -52,20 +51,20 @@ def _choose_engine(chat: LocalChat) -> ModelFile | None:
             models[current] = read_gguf(Path(current))
         except LocalChatError as error:
             missing = str(error)
-    options = ["", *models]
+    # Another tab may have chosen something else meanwhile: what is remembered counts.
+    st.session_state.engine_choice = current if current in models else ""
     chosen = st.selectbox(
         "Answers from",
-        options,
-        index=options.index(current) if current in options else 0,
+        ["", *models],
         format_func=lambda path: _label(models[path]) if path else QUOTES,
         key="engine_choice",
+        on_change=_switch,
+        args=(chat,),
         help="Quotes show the sentences in your documents that answer best. "
         "A model writes an answer from them.",
     )
     if missing:
         st.warning(f"{missing} Quotes answer meanwhile.", icon=":material/warning:")
-    if chosen != current:
-        _switch(chat, chosen)
     for broken in found:
         if isinstance(broken, BrokenModel):
             st.caption(f":orange[:material/warning:] {safe.plain(broken.reason)}")
@@ -74,7 +73,8 @@ def _choose_engine(chat: LocalChat) -> ModelFile | None:
     return models.get(chosen)
 
 
-def _switch(chat: LocalChat, path: str) -> None:
+def _switch(chat: LocalChat) -> None:
+    path = st.session_state.engine_choice
     changes = {"engine": "llama.cpp", "model": path} if path else {"engine": "quotes"}
     settings = chat.change(**changes, gpu_layers=None, context_tokens=None)
     if path:
@@ -132,63 +132,92 @@ def _phase_text(phase: Phase) -> str:
 
 def _model_settings(chat: LocalChat, model: ModelFile) -> None:
     settings = chat.settings
-    changes = {
-        "gpu_layers": _gpu_layers(settings, model),
-        "context_tokens": _context(settings, model),
-        "answer_tokens": st.slider(
-            "Answer length",
-            64,
-            2_048,
-            settings.answer_tokens,
-            step=64,
-            help="The longest answer, in tokens. A token is about three quarters of an English "
-            "word, or one Chinese character.",
-        ),
-        "temperature": st.slider(
-            "Temperature",
-            0.0,
-            1.5,
-            settings.temperature,
-            step=0.1,
-            help="Low: close to the documents, the same each time. High: freer.",
-        ),
-    }
-    if changes != {name: getattr(settings, name) for name in changes}:
-        changed = chat.change(**changes)
-        if chat.engine(changed) is not chat.engine(settings):
-            chat.preload(changed)
+    for name in ("gpu_layers", "context_tokens", "answer_tokens", "temperature"):
+        st.session_state[f"set-{name}"] = getattr(settings, name)
+    _gpu_layers(chat, model)
+    _context(chat, model)
+    st.slider(
+        "Answer length",
+        min(64, settings.answer_tokens),
+        max(2_048, settings.answer_tokens),
+        step=64,
+        key="set-answer_tokens",
+        on_change=_remember,
+        args=(chat, "answer_tokens"),
+        help="The longest answer, in tokens. A token is about three quarters of an English "
+        "word, or one Chinese character.",
+    )
+    st.slider(
+        "Temperature",
+        0.0,
+        max(1.5, settings.temperature),
+        step=0.1,
+        key="set-temperature",
+        on_change=_remember,
+        args=(chat, "temperature"),
+        help="Low: close to the documents, the same each time. High: freer.",
+    )
 
 
-def _gpu_layers(settings: Settings, model: ModelFile) -> int | None:
+def _remember(chat: LocalChat, name: str) -> None:
+    """Keep one setting that was just changed; load the model again where it needs that."""
+    before = chat.settings
+    changed = chat.change(**{name: st.session_state[f"set-{name}"]})
+    if chat.engine(changed) is not chat.engine(before):
+        chat.preload(changed)
+
+
+def _gpu_layers(chat: LocalChat, model: ModelFile) -> None:
     from localchat.models.computer import llama_build
 
     build = llama_build()
-    automatic = st.toggle(
+    layers = max(model.layers, 1)
+    chosen = chat.settings.gpu_layers
+    st.session_state["gpu-automatic"] = chosen is None
+    st.toggle(
         "GPU layers: automatic",
-        settings.gpu_layers is None,
+        key="gpu-automatic",
         disabled=not build.supports_gpu,
+        on_change=_gpu_by_hand,
+        args=(chat, layers),
         help="How much of the model runs on the graphics card.",
     )
+    automatic = layers if build.supports_gpu else 0
+    st.session_state["set-gpu_layers"] = min(automatic if chosen is None else chosen, layers)
+    st.slider(
+        "GPU layers",
+        0,
+        layers,
+        key="set-gpu_layers",
+        disabled=chosen is None or not build.supports_gpu,
+        on_change=_remember,
+        args=(chat, "gpu_layers"),
+    )
     if not build.supports_gpu:
-        st.slider("GPU layers", 0, max(model.layers, 1), 0, disabled=True)
         st.caption(f"The processor does all the work: {build.reason}.")
-        return None
-    if automatic:
-        st.caption(f"All {model.layers} layers run on the GPU: {build.reason}.")
-        return None
-    return st.slider("GPU layers", 0, model.layers, min(settings.gpu_layers or 0, model.layers))
+    elif chosen is None:
+        st.caption(f"All {layers} layers run on the GPU: {build.reason}.")
 
 
-def _context(settings: Settings, model: ModelFile) -> int | None:
+def _gpu_by_hand(chat: LocalChat, layers: int) -> None:
+    chat.change(gpu_layers=None if st.session_state["gpu-automatic"] else layers)
+    chat.preload(chat.settings)
+
+
+def _context(chat: LocalChat, model: ModelFile) -> None:
     largest = model.context or CONTEXT_SIZES[-1]
-    sizes = [size for size in CONTEXT_SIZES if size < largest] + [largest]
-    if settings.context_tokens and settings.context_tokens not in sizes:
-        sizes = sorted({*sizes, settings.context_tokens})
-    options: list[int | None] = [None, *sizes]
-    return st.selectbox(
+    sizes = {size for size in CONTEXT_SIZES if size < largest} | {largest}
+    if chat.settings.context_tokens:
+        sizes.add(chat.settings.context_tokens)
+    st.selectbox(
         "Context size",
-        options,
-        index=options.index(settings.context_tokens),
+        [None, *sorted(sizes)],
+        key="set-context_tokens",
+        on_change=_remember,
+        args=(chat, "context_tokens"),
         format_func=lambda size: f"{size:,} tokens" if size else "automatic",
         help="How much the model can take in at once. Larger needs more memory.",
     )
+    reason = getattr(chat.engine(chat.settings), "info", {}).get("context_reason")
+    if reason:
+        st.caption(reason)

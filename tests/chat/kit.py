@@ -1,0 +1,121 @@
+"""What the chat tests talk with: a retriever of given passages, an embedder of words, an engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessageChunk
+from langchain_core.retrievers import BaseRetriever
+
+from localchat.chat.answer import Answer, Passage
+from localchat.chat.asking import Asking
+from localchat.chat.chain import Chain, build_chain
+from localchat.core.evidence import Vectors
+from localchat.core.text.words import words
+from localchat.engines.base import Engine, phase_message, phase_of
+from localchat.engines.room import EngineRoom
+
+ENGLISH = frozenset({"en"})
+
+
+def embed(texts: Sequence[str]) -> Vectors:
+    """A vector that counts words."""
+    vectors = np.full((len(texts), 64), 1e-3, dtype=np.float32)
+    for row, text in zip(vectors, texts, strict=True):
+        for word in words(text):
+            row[zlib.crc32(word.encode()) % 64] += 1
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def document(text: str, number: int = 1, **changes: Any) -> Document:
+    """A passage as the library's retriever gives it."""
+    known = {
+        "source_id": number, "revision_id": number, "title": f"Title {number}",
+        "name": f"file{number}.txt", "address": None, "location": "", "anchor": None,
+        "start": 0, "end": len(text), "score": 1.0 - number / 100, "similarity": 0.5,
+    }  # fmt: skip
+    return Document(page_content=text, metadata={**known, **changes})
+
+
+def passage(number: int, text: str) -> Passage:
+    return Passage(number, number, f"Title {number}", f"file{number}.txt", None, "", None, text)
+
+
+class Shelf(BaseRetriever):
+    """Gives the same passages to every question."""
+
+    documents: list[Document]
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        return self.documents
+
+
+LAMP = "The lamp of the lighthouse turns once in ten seconds. It is old."
+TEA = "Green tea is steamed soon after it is picked. The lamp is not about tea."
+SHELF = [document(LAMP, 1), document(TEA, 2)]
+
+
+def chain_of(engine: Engine, shelf: Sequence[Document] = tuple(SHELF), room: int = 4096) -> Chain:
+    return build_chain(
+        Shelf(documents=list(shelf)),
+        engine,
+        room=lambda: room,
+        count=engine.get_num_tokens,
+        embed=embed,
+        languages=ENGLISH,
+    )
+
+
+def no_enter() -> Iterator[AIMessageChunk]:
+    return iter(())
+
+
+def asking_of(
+    question: str,
+    engine: Engine,
+    *,
+    chain: Chain | None = None,
+    room: EngineRoom | None = None,
+    by_quotes: bool = False,
+    limit: int = 8_000,
+    on_end: Callable[[Answer], None] = lambda _: None,
+) -> Asking:
+    """A question that has not begun, wired as ``LocalChat.ask`` does it."""
+    visit = (room or EngineRoom()).visit(engine)
+    return Asking(
+        question,
+        (),
+        chain or chain_of(engine),
+        by_quotes=by_quotes,
+        model=engine.title,
+        embed=embed,
+        languages=ENGLISH,
+        question_limit=limit,
+        enter=lambda: (phase_message(phase) for phase in visit.enter()),
+        leave=visit.leave,
+        phase_of=phase_of,
+        on_end=on_end,
+    )
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether ``true`` becomes true within ``seconds``."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def threads_named(name: str) -> int:
+    return sum(thread.name == name for thread in threading.enumerate())

@@ -1,0 +1,102 @@
+"""What a model is told fits its window, and what did not fit is counted."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+from localchat.chat.answer import Answer, Quote, Turn
+from localchat.chat.prompts import EARLIER_TURNS, MESSAGE_OVERHEAD, SYSTEM, Packed, pack
+from tests.chat.kit import LAMP, TEA, document
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+def size(packed: Packed) -> int:
+    return sum(count(str(message.content)) + MESSAGE_OVERHEAD for message in packed.messages)
+
+
+def test_the_system_stands_first_and_the_question_last() -> None:
+    packed = pack("How fast?", [document(LAMP, 1), document(TEA, 2)], [], [], 4096, count)
+    system, last = packed.messages
+    assert isinstance(system, SystemMessage)
+    assert system.content == SYSTEM
+    assert isinstance(last, HumanMessage)
+    body = str(last.content)
+    assert body.index("[1] Title 1") < body.index(LAMP) < body.index("[2] Title 2")
+    assert body.endswith("Question: How fast?")
+    assert packed.left_out == 0
+
+
+def test_a_passage_tells_where_it_stands() -> None:
+    packed = pack("Q?", [document(LAMP, 1, location="page 3 · Light")], [], [], 4096, count)
+    assert "[1] Title 1, page 3 · Light\n" in str(packed.messages[-1].content)
+
+
+def test_the_quotes_travel_with_the_question() -> None:
+    packed = pack("Q?", [document(LAMP)], [Quote(1, 0, 8, "The lamp", 0.9)], [], 4096, count)
+    assert packed.messages[-1].additional_kwargs["quotes"] == [{"number": 1, "text": "The lamp"}]
+
+
+def test_what_does_not_fit_is_left_out_and_counted() -> None:
+    passages = [document("word " * 100, n) for n in range(1, 11)]
+    packed = pack("Q?", passages, [], [], count(SYSTEM) + 400, count)
+    assert len(packed.passages) == 3
+    assert packed.left_out == 7
+    assert packed.passages == passages[:3]
+
+
+def test_the_first_passage_is_cut_rather_than_left_out() -> None:
+    packed = pack("Q?", [document("word " * 1_000)], [], [], count(SYSTEM) + 200, count)
+    assert packed.left_out == 0
+    assert 50 < str(packed.messages[-1].content).count("word") < 200
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_prompt_never_takes_more_than_its_room(seed: int) -> None:
+    chance = random.Random(seed)
+    passages = [document("word " * chance.randint(1, 400), n) for n in range(chance.randint(0, 8))]
+    history = [
+        Turn(n, "why " * chance.randint(1, 60), Answer(by_quotes=False, text="so " * chance.randint(1, 200)))  # noqa: E501
+        for n in range(chance.randint(0, 6))
+    ]  # fmt: skip
+    room = chance.randint(count(SYSTEM) + 60, 1500)
+    packed = pack("How many words are there?", passages, [], history, room, count)
+    assert size(packed) <= room
+    assert packed.left_out == len(passages) - len(packed.passages)
+    assert len(packed.passages) >= min(len(passages), 1)
+
+
+def test_earlier_turns_stand_before_the_passages_oldest_first_and_only_the_latest() -> None:
+    history = [
+        Turn(n, f"Question {n}?", Answer(by_quotes=False, text=f"Answer {n}.")) for n in range(6)
+    ]
+    packed = pack("And now?", [document(LAMP)], [], history, 4096, count)
+    earlier = [str(message.content) for message in packed.messages[1:-1]]
+    assert len(earlier) == 2 * EARLIER_TURNS
+    assert earlier[:2] == ["Question 3?", "Answer 3."]
+    assert isinstance(packed.messages[2], AIMessage)
+
+
+def test_answers_by_quotes_and_answers_that_failed_are_no_history() -> None:
+    history = [
+        Turn(1, "One?", Answer(by_quotes=True, text="A quote [1]")),
+        Turn(2, "Two?", Answer(by_quotes=False, text="", error="It died.")),
+    ]
+    assert len(pack("Q?", [document(LAMP)], [], history, 4096, count).messages) == 2
+
+
+def test_long_earlier_turns_do_not_push_the_passages_out() -> None:
+    history = [Turn(1, "One?", Answer(by_quotes=False, text="word " * 5_000))]
+    packed = pack("Q?", [document(LAMP), document(TEA)], [], history, 1_000, count)
+    assert (len(packed.messages), packed.left_out) == (2, 0)
+
+
+def test_a_passage_of_which_nothing_fits_is_left_out() -> None:
+    packed = pack("word " * 100, [document(LAMP)], [], [], 50, count)
+    assert "The lamp of" not in str(packed.messages[-1].content)
+    assert (packed.passages, packed.left_out) == ([], 1)
