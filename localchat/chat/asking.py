@@ -26,6 +26,10 @@ from localchat.core.evidence import Embed
 log = logging.getLogger(__name__)
 
 
+class _Stopped(Exception):
+    """The person pressed Stop while the engine was not yet theirs, or was loading."""
+
+
 class Asking:
     """A question that is being answered.
 
@@ -64,8 +68,9 @@ class Asking:
         self._asked: Asked = {
             "question": question,
             "history": list(history),
-            "enter": enter,
+            "enter": self._entering,
         }
+        self._enter = enter
         self._leave = leave
         self._chain = chain
         self._embed = embed
@@ -114,6 +119,8 @@ class Asking:
     def _run(self) -> None:
         try:
             self._answer_it()
+        except _Stopped:
+            self._end("stopped")
         except LocalChatError as error:
             self._end("failed", error=str(error))
         except Exception as error:
@@ -124,11 +131,26 @@ class Asking:
                 "Ask again; the log has the details.",
             )
         finally:
+            self._close_the_books()
+
+    def _close_the_books(self) -> None:
+        """Leave the engine and have the answer written down; the end is told whatever happens."""
+        try:
             self._leave()
-            try:
-                self._on_end(self._answer)
-            finally:
-                self._ended.set()
+            self._on_end(self._answer)
+        except LocalChatError as error:
+            log.error("An answer could not be written down: %s", error)
+            self._set(error=f"{self._answer.error} {error}".strip())
+        finally:
+            self._ended.set()
+
+    def _entering(self) -> Iterator[AIMessageChunk]:
+        """``enter``, given up at its next chunk after Stop: closing the chain's stream would wait
+        until the engine is loaded, because LangChain reads this step in a thread of its own."""
+        for chunk in self._enter():
+            if self._stop.is_set():
+                raise _Stopped
+            yield chunk
 
     def _answer_it(self) -> None:
         if len(self.question) > self._limit:

@@ -66,7 +66,8 @@ def cite_quotes(quotes: Sequence[Quote]) -> tuple[Citation, ...]:
 
 def _statement(text: str, number: int) -> str:
     """The sentence that ends where the answer first cites ``number``, without citation marks."""
-    said = sentences(_MARK.sub("", text[: text.find(f"[{number}]")]))
+    prose = _CODE.sub(lambda code: " " * len(code.group()), text)
+    said = sentences(_MARK.sub("", text[: prose.find(f"[{number}]")]))
     return said[-1] if said else ""
 
 

@@ -60,11 +60,11 @@ def pack(
     given: list[Document] = []
     texts: list[str] = []
     for passage in passages:
-        text = _numbered(len(given) + 1, passage)
+        text = _numbered(len(given) + 1, passage, passage.page_content)
         size = count(text) + 2
         if size > left and not given:
             text = _cut(text, left, count)
-            size = left
+            size = left if len(text) > len(_numbered(1, passage, "")) else left + 1
         if size > left:
             break
         given.append(passage)
@@ -97,11 +97,11 @@ def _earlier(
     return messages, used
 
 
-def _numbered(number: int, passage: Document) -> str:
+def _numbered(number: int, passage: Document, content: str) -> str:
     where = passage.metadata["location"]
     title = f"{passage.metadata['title']}, {where}" if where else passage.metadata["title"]
     # A document's own footnote marks must not be taken for the numbers of our passages.
-    text = _FOOTNOTE.sub(r"(\1)", passage.page_content)
+    text = _FOOTNOTE.sub(r"(\1)", content)
     return f"[{number}] {title}\n{text}"
 
 

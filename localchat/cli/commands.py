@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import mimetypes
 import runpy
 import sys
 from contextlib import closing
@@ -13,9 +15,10 @@ from typing import Any
 
 from localchat.app import LocalChat, open_localchat, wait_for
 from localchat.chat.answer import Answer
-from localchat.core.errors import QuestionTooLong
+from localchat.core.errors import QuestionTooLong, SourceError
 from localchat.library.library import Added
 from localchat.library.rows import Source
+from localchat.sources.address import normalise_address
 
 
 def add(arguments: argparse.Namespace) -> int:
@@ -39,10 +42,11 @@ def add(arguments: argparse.Namespace) -> int:
 
 def search(arguments: argparse.Namespace) -> int:
     """Print the passages that the retriever finds."""
+    question = _clean(arguments.question)
     with closing(open_localchat()) as chat:
         limit = chat.settings.question_characters
-        if len(arguments.question) > limit:
-            raise QuestionTooLong(len(arguments.question), limit)
+        if len(question) > limit:
+            raise QuestionTooLong(len(question), limit)
         found = [
             {
                 "rank": rank,
@@ -53,7 +57,7 @@ def search(arguments: argparse.Namespace) -> int:
                 "text": document.page_content,
             }
             for rank, document in enumerate(
-                chat.library.retriever(arguments.k).invoke(arguments.question), start=1
+                chat.library.retriever(arguments.k).invoke(question), start=1
             )
         ]
     if arguments.json:
@@ -74,7 +78,7 @@ def ask(arguments: argparse.Namespace) -> int:
         if arguments.model:
             path = chat.find_model(arguments.model)
             settings = settings.model_copy(update={"engine": "llama.cpp", "model": str(path)})
-        asking = chat.ask(arguments.question, settings, chat.chain(settings))
+        asking = chat.ask(_clean(arguments.question), settings, chat.chain(settings))
         try:
             answer = asking.wait() if arguments.json else _follow(asking)
         except KeyboardInterrupt:
@@ -110,7 +114,7 @@ def remove(arguments: argparse.Namespace) -> int:
             names = (
                 source
                 for source in chat.library.sources()
-                if given in (str(source.id), source.origin, source.name)
+                if _means(given) & {str(source.id), source.origin, source.name}
             )
             source = next(names, None)
             removed = source is not None and chat.library.remove(source.id)
@@ -145,12 +149,25 @@ def _add(chat: LocalChat, origin: str) -> list[Added]:
 
 
 def _looks_like_address(text: str) -> bool:
-    """Without a scheme, only what has no ending of a document: ``example.org/page``."""
-    from localchat.sources.kinds import READABLE_ENDINGS
+    """Whether what is no file here may be an address without its scheme: ``example.org/page``, but
+    not ``missing.csv``."""
+    host, slash, _ = text.partition("/")
+    # Without the system's own lists, in which ".com" is a kind of program.
+    is_file_name = not slash and mimetypes.MimeTypes().guess_type(text)[0] is not None
+    return "." in host.strip(".") and "\\" not in text and not is_file_name
 
-    host = text.split("/")[0]
-    is_file_name = text.lower().endswith(tuple(f".{e.lstrip('.')}" for e in READABLE_ENDINGS))
-    return "." in host.strip(".") and "\\" not in text and not (is_file_name and "/" not in text)
+
+def _means(given: str) -> set[str]:
+    """What a person may mean who names a source as it was added: by address, path or number."""
+    meant = {given, Path(given).name}
+    with contextlib.suppress(SourceError):
+        meant.add(normalise_address(given))
+    return meant
+
+
+def _clean(question: str) -> str:
+    """A question from a terminal with a broken encoding, as far as it can be read."""
+    return question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class _Progress:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,9 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 
+BUSY_SECONDS = 30
+"""How long one writer waits for another."""
+
 
 class Database:
     """One SQLite file, one connection for each thread that uses it."""
@@ -99,10 +103,11 @@ class Database:
         if connection is None:
             with self._plain_words():
                 # close() comes from another thread than the one that opened.
-                connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+                connection = sqlite3.connect(
+                    self.path, timeout=BUSY_SECONDS, check_same_thread=False
+                )
                 connection.row_factory = sqlite3.Row
                 connection.isolation_level = None
-                connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection
@@ -146,17 +151,32 @@ class Database:
         self._local = threading.local()
 
     def _migrate(self) -> None:
-        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise StorageError(
-                f"The library in {self.path.parent} was made by a newer LocalChat.",
-                "Update LocalChat, or set LOCALCHAT_HOME to another folder.",
-            )
+        """Bring the file up to date. Several processes may open a new one at the same moment."""
         with self._plain_words():
-            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-                self.connection.executescript(
-                    f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
+            self._use_write_ahead_log()
+        with self.write() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise StorageError(
+                    f"The library in {self.path.parent} was made by a newer LocalChat.",
+                    "Update LocalChat, or set LOCALCHAT_HOME to another folder.",
                 )
+            for script in MIGRATIONS[version:]:
+                for statement in _statements(script):
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _use_write_ahead_log(self) -> None:
+        """Kept in the file. SQLite does not wait for others here, so we do."""
+        for _ in range(BUSY_SECONDS * 20):
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                time.sleep(0.05)
+        self.connection.execute("PRAGMA journal_mode = WAL")
 
     @contextmanager
     def _plain_words(self) -> Iterator[None]:
@@ -168,6 +188,11 @@ class Database:
                 raise DiskFull(self.path.parent) from error
             if "readonly" in said or "unable to open" in said or "disk I/O" in said:
                 raise FolderNotWritable(self.path.parent, said) from error
+            if "locked" in said:
+                raise StorageError(
+                    f"The library in {self.path.parent} is busy in another program.",
+                    "Try again in a moment.",
+                ) from error
             if "malformed" in said or "not a database" in said:
                 raise StorageError(
                     f"The library file {self.path} is damaged ({said}).",
@@ -175,3 +200,13 @@ class Database:
                     "the originals of what was added are in the folder “originals”.",
                 ) from error
             raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: ``executescript`` would end our transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

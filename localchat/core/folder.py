@@ -91,6 +91,4 @@ def storage_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else -1):
             raise DiskFull(folder) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise FolderNotWritable(folder, error.strerror or "access denied") from error
-        raise
+        raise FolderNotWritable(folder, error.strerror or str(error)) from error

@@ -68,12 +68,16 @@ def save_settings(path: Path, **changes: Any) -> None:
     Raises:
         StorageError: a value is no setting, or the file cannot be written.
     """
+    written = _read(path)
+    # What another version wrote is not ours to forget.
+    unknown = {name: value for name, value in written.items() if name not in Settings.model_fields}
     try:
-        kept = Settings.model_validate({**_read(path), **changes}).model_dump(exclude_defaults=True)
+        settings = Settings.model_validate({**written, **changes})
     except ValidationError as error:
         raise StorageError(f"That setting cannot be used: {error.errors()[0]['msg']}.") from error
     with storage_errors(path.parent):
         half = path.with_suffix(".new")
+        kept = {**unknown, **settings.model_dump(exclude_defaults=True, exclude_none=True)}
         half.write_text(tomli_w.dumps(kept), encoding="utf-8")
         half.replace(path)
 
@@ -83,6 +87,11 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise StorageError(
+            f"The settings file {path} cannot be read ({error.strerror}).",
+            "Make it readable, or move it away to start from the defaults.",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StorageError(
             f"The settings file {path} is damaged ({error}).",
