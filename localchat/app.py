@@ -193,11 +193,7 @@ class LocalChat:
         # Quotes take no memory, so they need not wait for a model to leave the room.
         room = EngineRoom() if settings.engine == "quotes" else self.room
         visit = room.visit(engine)
-        turn_id = (
-            self.conversations.ask(conversation_id, question[: settings.question_characters])
-            if conversation_id
-            else None
-        )
+        turn_id = self.conversations.ask(conversation_id, question) if conversation_id else None
 
         def ended(answer: Answer) -> None:
             if turn_id is not None:

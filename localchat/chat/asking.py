@@ -158,7 +158,9 @@ class Asking:
         with closing(self._chain.stream(self._asked)) as stream:  # type: ignore[type-var]
             for event in stream:
                 self._take(event)
-                if self._stop.is_set():
+                # Before the answer ``_entering`` ends the stream by itself: LangChain reads what
+                # came before a closed step to its end.
+                if self._stop.is_set() and "answer" in event:
                     break
         if self._stop.is_set():
             self._end("stopped")

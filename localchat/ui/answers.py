@@ -121,8 +121,8 @@ def _button(passage: Passage, citation: Citation, key: str) -> None:
         return
     with opened:
         st.markdown(f"**{safe.plain(passage.title)}**")
-        if passage.location:
-            st.caption(safe.plain(passage.location))
+        where = (passage.location, passage.source if passage.source != passage.title else "")
+        st.caption(safe.plain(" · ".join(part for part in where if part)))
         _passage(passage.text, citation.start, citation.end)
         if passage.address:
             anchor = f"#{passage.anchor}" if passage.anchor else ""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.2
 """Seconds between two looks at a running answer."""
 RECENT = 8
+LONG_QUESTION = 1_500
+SHOWN_OF_LONG = 500
+"""Characters."""
 
 
 def current(chat: LocalChat) -> str:
@@ -71,6 +74,11 @@ def welcome(chat: LocalChat) -> str | None:
         return None
     count = "one source" if len(ready) == 1 else f"{len(ready)} sources"
     st.caption(f"Answers come from {count} in your library, with the passages they rest on.")
+    if chat.settings.engine == "quotes":
+        st.caption(
+            "No model is chosen: the answer is what your documents say, word for word. "
+            "The sidebar says how to get a model that answers in its own words."
+        )
     return st.pills(
         "Try one of these",
         suggest(chat.library, ready),
@@ -90,12 +98,36 @@ def draw(chat: LocalChat, turns: Sequence[Turn], running: Asking | None) -> None
     for turn in turns:
         is_last = turn is turns[-1]
         with st.chat_message("user", avatar=":material/person:"):
-            st.markdown(safe.plain(turn.question[:2_000]))
+            _question(chat, turn)
         with st.chat_message("assistant", avatar=":material/forum:"):
             if running is not None and is_last:
                 st.fragment(_watch, run_every=LOOK_EVERY, key="running")(running)
             else:
                 answers.draw(turn.answer, turn.id)
+
+
+def _question(chat: LocalChat, turn: Turn) -> None:
+    """A question as it was typed. One that is no question any more can become a document."""
+    if len(turn.question) <= LONG_QUESTION:
+        st.markdown(safe.plain(turn.question))
+        return
+    st.markdown(safe.plain(turn.question[:SHOWN_OF_LONG]) + "…")
+    with st.expander(f"All {len(turn.question):,} characters", type="compact"):
+        st.html(safe.marked(turn.question, None, None))
+    if len(turn.question) > chat.settings.question_characters:
+        st.button(
+            "Add this text to the library",
+            icon=":material/library_add:",
+            key=f"keep-{turn.id}",
+            on_click=_keep_as_document,
+            args=(chat, turn.question),
+        )
+
+
+def _keep_as_document(chat: LocalChat, text: str) -> None:
+    name = " ".join(text.split())[:40]
+    added = chat.library.add_file(f"{name}.txt", text.encode(), "text/plain")
+    st.toast(added.message or "It is in the library now; ask about it.", icon=":material/check:")
 
 
 def _watch(running: Asking) -> None:

@@ -40,6 +40,7 @@ def draw() -> None:
 
 def _choose_engine(chat: LocalChat) -> ModelFile | None:
     """The choice of what answers; returns the model, or None for quotes."""
+    from localchat.models.computer import llama_build
     from localchat.models.gguf import BrokenModel, ModelFile, read_gguf
 
     found = chat.models()
@@ -68,7 +69,14 @@ def _choose_engine(chat: LocalChat) -> ModelFile | None:
     for broken in found:
         if isinstance(broken, BrokenModel):
             st.caption(f":orange[:material/warning:] {safe.plain(broken.reason)}")
-    if not models:
+    build = llama_build()
+    if not build.usable:
+        st.warning(
+            f"Models cannot run here yet: {build.reason}. Quotes work. "
+            "To try again, close LocalChat and start it with `python3 start.py --repair`.",
+            icon=":material/build:",
+        )
+    elif not models:
         _how_to_get_a_model(chat)
     return models.get(chosen)
 

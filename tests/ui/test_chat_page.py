@@ -79,6 +79,10 @@ def test_a_question_without_an_answer_is_not_given_one(tab: Any, until: Any) -> 
 def test_a_question_of_100000_characters_gets_a_sentence(tab: Any, until: Any) -> None:
     until(ask(tab, "why " * 25_000), is_done)
     assert "This question has 100,000 characters; LocalChat takes up to 8,000." in said(tab)
+    assert ("why " * 25_000).strip() in said(tab), "what was typed is not lost"
+    next(b for b in tab.button if b.label == "Add this text to the library").click().run()
+    tab.switch_page("pages/library.py").run()
+    until(tab, lambda tab: "2 sources" in said(tab))
 
 
 def test_a_conversation_comes_back_in_a_new_tab(tab: Any, window: Any, until: Any) -> None:
