@@ -40,6 +40,7 @@ class LocalChat:
     def __init__(self, folder: DataFolder, lock: FileLock) -> None:
         from localchat.engines.onnx_embeddings import OnnxEmbeddings
         from localchat.engines.room import EngineRoom
+        from localchat.engines.shelf import EngineShelf
         from localchat.models.minilm import embedder_folder
 
         self.folder = folder
@@ -49,11 +50,11 @@ class LocalChat:
         self.database = Database(folder.database)
         self.embedder = OnnxEmbeddings(embedder_folder())
         self.room = EngineRoom()
+        self.engines = EngineShelf(folder.logs)
         self.library = Library(
             folder, self.database, self.embedder, self.settings, busy=lambda: self.room.busy
         )
         self.conversations = Conversations(self.database)
-        self._engines: dict[tuple[Any, ...], Engine] = {}
         self._running: dict[str, Asking] = {}
         self._guard = threading.Lock()
 
@@ -89,8 +90,7 @@ class LocalChat:
         for asking in list(self._running.values()):
             asking.wait(timeout=5)
         self.room.close()
-        for engine in self._engines.values():
-            engine.close()
+        self.engines.close()
         self.library.close()
         self.database.close()
         if self._lock.is_locked:
@@ -147,14 +147,8 @@ class LocalChat:
         )
 
     def engine(self, settings: Settings) -> Engine:
-        """The engine that these settings name; the same object for the same settings. It is not
-        loaded by this."""
-        from localchat.engines.quotes import QuotesEngine
-
-        if settings.engine == "quotes":
-            return self._kept(("quotes",), QuotesEngine)
-        key = (settings.model, settings.gpu_layers, settings.context_tokens)
-        return self._kept(key, lambda: self._llama(settings))
+        """The engine that these settings name. It is not loaded by this."""
+        return self.engines.engine(settings)
 
     def chain(self, settings: Settings) -> Chain:
         """The retrieval chain for these settings. Expensive to import, cheap to make: cache it."""
@@ -240,22 +234,6 @@ class LocalChat:
                 visit.leave()
 
         threading.Thread(target=load, name="preload", daemon=True).start()
-
-    def _kept(self, key: tuple[Any, ...], make: Any) -> Engine:
-        with self._guard:
-            if key not in self._engines:
-                self._engines[key] = make()
-            return self._engines[key]
-
-    def _llama(self, settings: Settings) -> Engine:
-        from localchat.engines.llama import LlamaCppEngine
-
-        return LlamaCppEngine(
-            path=Path(settings.model),
-            gpu_layers=settings.gpu_layers,
-            context=settings.context_tokens,
-            log=self.folder.logs / "llama.cpp.log",
-        )
 
 
 def open_localchat(folder: DataFolder | None = None, *, alone: bool = False) -> LocalChat:

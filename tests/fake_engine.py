@@ -16,10 +16,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import Field, PrivateAttr
 
 from localchat.core.errors import EngineError, PromptTooLong
@@ -132,15 +131,6 @@ class FakeEngine(Engine):
     def _at(self, phase: Phase) -> ChatGenerationChunk:
         self._phase = phase
         return phase_chunk(phase)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: Any = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
 
 
 def _last_chunk(

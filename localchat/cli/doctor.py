@@ -67,7 +67,7 @@ def examine() -> dict[str, Any]:
             },
             "gpt4all": {
                 "usable": False,
-                "reason": "not used yet by this version",
+                "reason": "this version of LocalChat does not use it yet",
                 "setup": _setup("gpt4all"),
             },
         },
@@ -93,7 +93,7 @@ def _setup(package: str) -> str:
     """How ``start.py`` got a package, or why it could not; empty where it says nothing."""
     noted = setup_notes().get("engines", {}).get(package, {})
     said = (noted.get("how") if noted.get("installed") else noted.get("reason"), noted.get("note"))
-    return " ".join(part for part in said if part)
+    return "; ".join(part.rstrip(".") for part in said if part)
 
 
 def _version(package: str) -> str | None:

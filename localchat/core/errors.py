@@ -43,7 +43,8 @@ class FolderInUse(StorageError):
 
     def __init__(self, folder: Path, address: str | None = None) -> None:
         super().__init__(
-            f"LocalChat is already open on {folder}" + (f": {address}" if address else "."),
+            f"LocalChat is already open with the data folder {folder}"
+            + (f", at {address} ." if address else "."),
             "Use that window, or close it first.",
         )
         self.folder = folder

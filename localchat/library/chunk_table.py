@@ -43,6 +43,17 @@ class ChunkTable:
         )
         return [(row["rowid"], -row["score"]) for row in rows]
 
+    def ids(self, embedder: str) -> list[int]:
+        """All visible chunks that have a vector which ``embedder`` made, oldest first."""
+        rows = self.database.read(
+            "SELECT chunk.id FROM chunk"
+            " JOIN source ON source.revision_id = chunk.revision_id"
+            " JOIN revision ON revision.id = chunk.revision_id"
+            " WHERE revision.embedder = ? AND vector IS NOT NULL ORDER BY chunk.id",
+            embedder,
+        )
+        return [row["id"] for row in rows]
+
     def vectors(self, embedder: str) -> tuple[list[int], Vectors]:
         """All visible vectors that ``embedder`` made: their chunks' ids and one row for each."""
         rows = self.database.read(

@@ -50,7 +50,7 @@ def split(document: Document) -> list[Chunk]:
 
 def width(text: str) -> int:
     """Characters of ``text``, wide ones counting two."""
-    return len(text) + len(_WIDE.findall(text))
+    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
 
 
 def _sections(document: Document) -> Iterator[_Section]:
@@ -93,13 +93,16 @@ def _split(text: str, section: _Section) -> Iterator[Chunk]:
 
 
 def _step_back(text: str, pieces: list[tuple[int, int, int | None]], first: int, last: int) -> int:
-    """Where the next chunk begins: so many sentences back as fit the overlap."""
+    """Where the next chunk begins: so many sentences back as fit the overlap, and still leave room
+    for the next one, without which the chunk would lie wholly inside the one before."""
     following = last + 1
     begin = following
     if pieces[following][2] != pieces[last][2]:
         return begin
-    while begin - 1 > first and (
-        width(text[pieces[begin - 1][0] : pieces[last][1]]) <= OVERLAP_WIDTH
+    while (
+        begin - 1 > first
+        and width(text[pieces[begin - 1][0] : pieces[last][1]]) <= OVERLAP_WIDTH
+        and width(text[pieces[begin - 1][0] : pieces[following][1]]) <= CHUNK_WIDTH
     ):
         begin -= 1
     return begin
@@ -109,10 +112,9 @@ def _cut(text: str, block: Block) -> Iterator[tuple[int, int]]:
     """The sentences of a block; one that is longer than a chunk is cut at spaces."""
     for start, end in sentence_spans(text[block.start : block.end]):
         begin, stop = block.start + start, block.start + end
-        while width(text[begin:stop]) > CHUNK_WIDTH:
-            cut = (
-                begin + CHUNK_WIDTH // 2 if _WIDE.search(text[begin:stop]) else begin + CHUNK_WIDTH
-            )
+        # One character more than fits says as much as the whole rest, which may be megabytes.
+        while width(ahead := text[begin : min(stop, begin + CHUNK_WIDTH + 1)]) > CHUNK_WIDTH:
+            cut = begin + (CHUNK_WIDTH // 2 if _WIDE.search(ahead) else CHUNK_WIDTH)
             space = max(text.rfind(mark, begin + 1, cut) for mark in (" ", "\n", "，", "、", "；"))
             cut = space + 1 if space > begin + (cut - begin) // 2 else cut
             yield begin, cut

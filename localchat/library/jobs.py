@@ -1,9 +1,10 @@
 """Taking sources in, one after another, in a thread of its own.
 
 A job is a row: it survives a restart, shows its stage and how far it is, and goes on where it
-stopped (what was fetched is not fetched again, what was embedded is not embedded again). Only the
-process that holds the data folder's lock runs jobs; another one that adds a source (the command
-line while the window is open) leaves a row, which the first one finds within a second.
+stopped (what was fetched is not fetched again, what was embedded is not embedded again). A disk
+that refuses is waited for. Only the process that holds the data folder's lock runs jobs; another
+one that adds a source (the command line while the window is open) leaves a row, which the first
+one finds within a second.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from localchat.core.database import Database
 from localchat.core.errors import LocalChatError, ReadError, StorageError
-from localchat.core.times import now
 from localchat.library.chunk_table import ChunkTable
 from localchat.library.chunks import split
 from localchat.library.embedder import Embedder
+from localchat.library.job_table import JobTable
 from localchat.library.originals import Originals
-from localchat.library.rows import Source
+from localchat.library.rows import Source, valid
 from localchat.library.store import Store
 from localchat.sources.document import Document
 
@@ -68,8 +69,8 @@ class Jobs:
         index_changed: Callable[[], None],
         busy: Callable[[], bool],
     ) -> None:
-        self._database = database
         self._store = Store(database)
+        self._table = JobTable(database)
         self._chunks = ChunkTable(database)
         self._originals = originals
         self._embedder = embedder
@@ -81,12 +82,10 @@ class Jobs:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin. What an earlier process left half done waits again, and so does what another
-        embedder made: the search by meaning does not see it until it is made again."""
-        with self._database.write() as db:
-            db.execute("UPDATE job SET state = 'waiting' WHERE state = 'running'")
+        """Begin. What another embedder made waits again, too: the search by meaning does not see
+        it until it is made again."""
         for source_id in self._store.made_by_another(self._embedder.identity):
-            self._store.retry(source_id)
+            self._table.retry(source_id)
         self._thread = threading.Thread(target=self._run, name="library-jobs", daemon=True)
         self._thread.start()
 
@@ -106,6 +105,10 @@ class Jobs:
             try:
                 idle = not self._run_next()
                 self._index_changed()
+            except StorageError as error:
+                log.error("%s", error)
+                self._closing.wait(LONGEST_REST / 4)
+                idle = False
             except Exception:
                 log.exception("The library's worker failed and tries again")
                 idle = True
@@ -115,12 +118,10 @@ class Jobs:
 
     def _run_next(self) -> bool:
         """Run the oldest waiting job; returns False where there is none."""
-        row = self._database.one(
-            "SELECT id, source_id FROM job WHERE state = 'waiting' ORDER BY id LIMIT 1"
-        )
-        if row is None:
+        found = self._table.next()
+        if found is None:
             return False
-        job_id, source_id = int(row["id"]), int(row["source_id"])
+        job_id, source_id = found
         try:
             self._take_in(job_id, source_id)
         except _Closing:
@@ -128,15 +129,13 @@ class Jobs:
         except _Removed:
             log.info("Source %d was removed while it was taken in", source_id)
         except StorageError as error:
-            # The disk is full, or cannot be written to: the job waits until that is mended.
-            log.error("%s", error)
-            self._closing.wait(LONGEST_REST / 4)
+            self._wait_for_disk(job_id, error)
         except LocalChatError as error:
             log.info("Source %d: %s", source_id, error)
-            self._note(job_id, state="failed", error=str(error))
+            self._table.note(job_id, state="failed", error=str(error))
         except Exception as error:
             log.exception("Source %d could not be taken in", source_id)
-            self._note(
+            self._table.note(
                 job_id,
                 state="failed",
                 error=f"Something went wrong inside LocalChat ({type(error).__name__}: {error})."
@@ -145,18 +144,20 @@ class Jobs:
         return True
 
     def _take_in(self, job_id: int, source_id: int) -> None:
-        self._note(job_id, state="running", stage="reading", error="")
+        self._table.note(job_id, state="running", stage="reading", error="")
+        if self._store.is_made_by(source_id, self._embedder.identity):
+            # The app ended between the last step and the note of it.
+            self._table.note(job_id, state="done", stage="")
+            return
         revision_id = self._store.open_draft(source_id, self._embedder.identity)
         if revision_id is None:
             source = self._source(source_id)
             if source.original is None:
-                self._note(job_id, stage="fetching")
+                self._table.note(job_id, stage="fetching")
                 source = self._fetch(source)
-            self._note(job_id, stage="reading")
+            self._table.note(job_id, stage="reading")
             document = self._read(source)
-            twin = self._store.same_text(source_id, document.text)
-            if twin is not None:
-                self._note(job_id, state="same", error=_already(twin))
+            if self._table.settle_as_same(job_id, source_id, document.text):
                 return
             self._source(source_id)
             revision_id = self._store.draft(
@@ -164,8 +165,16 @@ class Jobs:
             )
         self._embed(job_id, source_id, revision_id)
         self._store.publish(source_id, revision_id)
-        self._index_changed()
-        self._note(job_id, state="done", stage="")
+
+    def _wait_for_disk(self, job_id: int, error: StorageError) -> None:
+        """The disk is full, or cannot be written to: the job waits until that is mended."""
+        log.error("%s", error)
+        told = f"{error.what} Once that is mended, it goes on by itself."
+        try:
+            self._table.note(job_id, state="waiting", stage="", error=told)
+        except StorageError:
+            log.info("Not even this can be noted; job %d is tried again all the same", job_id)
+        self._closing.wait(LONGEST_REST / 4)
 
     def _fetch(self, source: Source) -> Source:
         from localchat.sources.fetch import fetch
@@ -176,7 +185,10 @@ class Jobs:
             limit_bytes=self._limits.fetch_bytes,
         )
         original = self._originals.keep(fetched.content, fetched.file_name)
-        self._store.keep_original(source.id, original, fetched.media_type, fetched.charset)
+        if not self._store.keep_original(
+            source.id, original, fetched.media_type, fetched.charset
+        ) and not self._store.uses_original(original):
+            self._originals.forget(original)
         return self._source(source.id)
 
     def _read(self, source: Source) -> Document:
@@ -191,7 +203,7 @@ class Jobs:
                 "Remove it here and add it again.",
             ) from error
         try:
-            return read_document(
+            document = read_document(
                 content,
                 name=source.name,
                 media_type=source.media_type,
@@ -203,18 +215,19 @@ class Jobs:
             if source.address:
                 self._store.forget_original(source.id)
             raise
+        return replace(document, text=valid(document.text), title=valid(document.title))
 
     def _embed(self, job_id: int, source_id: int, revision_id: int) -> None:
         waiting = self._store.to_embed(revision_id)
         total = self._store.count_chunks(revision_id)
         while waiting:
-            self._note(job_id, stage="indexing", done=total - len(waiting), total=total)
+            self._table.note(job_id, stage="indexing", done=total - len(waiting), total=total)
             self._rest()
             batch, waiting = waiting[:BATCH], waiting[BATCH:]
             vectors = self._embedder.embed([text for _, text in batch])
             self._source(source_id)
             self._store.set_vectors([chunk_id for chunk_id, _ in batch], vectors)
-        self._note(job_id, stage="indexing", done=total, total=total)
+        self._table.note(job_id, stage="indexing", done=total, total=total)
 
     def _rest(self) -> None:
         """Wait while an answer is running, and leave the job where it is when the app closes."""
@@ -229,15 +242,3 @@ class Jobs:
         if source is None:
             raise _Removed
         return source
-
-    def _note(self, job_id: int, **values: str | int) -> None:
-        columns = ", ".join(f"{name} = ?" for name in values)
-        with self._database.write() as db:
-            db.execute(
-                f"UPDATE job SET {columns}, changed_at = ? WHERE id = ?",
-                (*values.values(), now(), job_id),
-            )
-
-
-def _already(twin: Source) -> str:
-    return f"The same text is already in the library as “{twin.title}”, so it was not added again."

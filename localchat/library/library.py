@@ -18,14 +18,18 @@ from localchat.core.remembered import Remembered
 from localchat.core.settings import Settings
 from localchat.library.chunk_table import ChunkTable
 from localchat.library.embedder import Embedder
+from localchat.library.job_table import JobTable
 from localchat.library.jobs import Jobs, Limits
 from localchat.library.originals import Originals, digest
 from localchat.library.retriever import HybridRetriever
-from localchat.library.rows import Source
+from localchat.library.rows import Source, valid
 from localchat.library.store import Store
 from localchat.library.vectors import ChromaIndex, ExactIndex, Found, open_chroma
 
 log = logging.getLogger(__name__)
+
+INDEX_REST = 60.0
+"""Seconds until a vector index that failed is opened again."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,12 @@ class Library:
         self._embedder = embedder
         self.embed = Remembered(embedder.embed)
         self._store = Store(database)
+        self._table = JobTable(database)
         self._chunks = ChunkTable(database)
         self._originals = Originals(folder.originals)
         self._exact = ExactIndex(self._chunks, embedder.identity)
         self._chroma: ChromaIndex | None = None
-        self._chroma_refused = False
+        self._chroma_rests_until = 0.0
         self._jobs = Jobs(
             database,
             self._originals,
@@ -87,9 +92,7 @@ class Library:
         """Stop the background work and let go of the index."""
         self._jobs.close()
         with self._index_lock:
-            if self._chroma is not None:
-                self._chroma.close()
-                self._chroma = None
+            self._close_index()
 
     # Adding
 
@@ -97,6 +100,7 @@ class Library:
         """Queue every web address in ``text``; what is no address is refused with its reason."""
         from localchat.sources.address import addresses_in
 
+        text = valid(text)
         return [
             Added(raw, "refused", None, str(address))
             if isinstance(address, SourceError)
@@ -106,6 +110,7 @@ class Library:
 
     def add_file(self, name: str, content: bytes, media_type: str | None = None) -> Added:
         """Queue a dropped file."""
+        name = valid(name)
         try:
             if not content:
                 raise ReadError(name, f"“{name}” is empty.", "Choose another file.")
@@ -119,8 +124,7 @@ class Library:
             origin = f"sha256:{digest(content)}"
             known = self._store.source_by_origin(origin)
             if known is None:
-                original = self._originals.keep(content, name)
-                return self._queue(origin, name, original, media_type)
+                return self._add_content(origin, name, content, media_type)
             return self._known(known, name)
         except LocalChatError as error:
             return Added(name, "refused", None, str(error))
@@ -132,29 +136,49 @@ class Library:
         try:
             loaded = load_file(path, limit_bytes=self._settings.fetch_bytes)
         except SourceError as error:
-            return Added(str(path), "refused", None, str(error))
+            return Added(valid(str(path)), "refused", None, valid(str(error)))
         return self.add_file(loaded.name, loaded.content)
 
     def retry(self, source_id: int) -> None:
         """Try again to take in a source that failed."""
-        self._store.retry(source_id)
+        self._table.retry(source_id)
         self._jobs.wake()
 
     def _add(self, origin: str, name: str) -> Added:
-        known = self._store.source_by_origin(origin)
-        return self._known(known, name) if known else self._queue(origin, name)
+        try:
+            known = self._store.source_by_origin(origin)
+            return self._known(known, name) if known else self._queue(origin, name)
+        except LocalChatError as error:
+            return Added(name, "refused", None, str(error))
+
+    def _add_content(self, origin: str, name: str, content: bytes, media_type: str | None) -> Added:
+        original = self._originals.keep(content, name)
+        try:
+            return self._queue(origin, name, original, media_type)
+        finally:
+            # The disk may be full by now, or another tab may have been faster.
+            if not self._store.uses_original(original):
+                self._originals.forget(original)
 
     def _queue(
         self, origin: str, name: str, original: str | None = None, media_type: str | None = None
     ) -> Added:
         source_id = self._store.add_source(origin, name, original, media_type)
+        if source_id is None:
+            # Another tab, or the command line, added it a moment ago.
+            known = self._store.source_by_origin(origin)
+            if known is None:
+                return self._queue(origin, name, original, media_type)
+            return self._known(known, name)
         self._jobs.wake()
         return Added(name, "queued", source_id)
 
     def _known(self, source: Source, name: str) -> Added:
-        if source.state == "failed":
+        if source.state in ("failed", "same"):
             self.retry(source.id)
-            return Added(name, "queued", source.id, "It failed before; trying again.")
+            return Added(name, "queued", source.id, "It was not taken in before; trying again.")
+        if source.state in ("waiting", "working"):
+            return Added(name, "queued", source.id, "It is being taken in already.")
         return Added(name, "already", source.id, f"Already in the library as “{source.title}”.")
 
     # Watching
@@ -219,9 +243,10 @@ class Library:
         )
 
     def search(self, vector: Vectors, limit: int) -> Found:
-        """Nearest chunks, by Chroma where it is open here, else exactly (see ``vectors``)."""
+        """Nearest chunks, by Chroma where it is open here and knows everything that is visible,
+        else exactly (see ``vectors``)."""
         index = self._chroma
-        if index is not None:
+        if index is not None and not self._chunks.stale(1):
             try:
                 return index.search(vector, limit)
             except Exception as error:  # noqa: BLE001 - Chroma's errors share no base class
@@ -229,9 +254,10 @@ class Library:
         return self._exact.search(vector, limit)
 
     def _update_index(self) -> None:
-        """Bring Chroma up to date; where it cannot be opened the exact search goes on."""
+        """Bring Chroma up to date; where that fails the exact search goes on, and it is opened
+        again a while later."""
         with self._index_lock:
-            if self._chroma_refused:
+            if time.monotonic() < self._chroma_rests_until:
                 return
             try:
                 if self._chroma is None:
@@ -244,5 +270,14 @@ class Library:
                 else:
                     self._chroma.catch_up()
             except Exception:
-                self._chroma_refused = True
+                self._chroma_rests_until = time.monotonic() + INDEX_REST
                 log.exception("The vector index cannot be used; searching without it")
+                self._close_index()
+
+    def _close_index(self) -> None:
+        index, self._chroma = self._chroma, None
+        if index is not None:
+            try:
+                index.close()
+            except Exception as error:  # noqa: BLE001 - Chroma's errors share no base class
+                log.warning("The vector index could not be closed: %s", error)

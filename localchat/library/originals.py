@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 from localchat.core.folder import storage_errors
 
@@ -29,9 +30,13 @@ class Originals:
         path = self._folder / kept
         if not path.exists():
             with storage_errors(self._folder):
-                half = path.with_suffix(".half")
-                half.write_bytes(content)
-                half.replace(path)
+                # Two tabs may keep the same bytes at once: each writes a half of its own.
+                half = self._folder / f"{uuid4().hex}.half"
+                try:
+                    half.write_bytes(content)
+                    half.replace(path)
+                finally:
+                    half.unlink(missing_ok=True)
         return kept
 
     def read(self, name: str) -> bytes:

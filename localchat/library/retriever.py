@@ -22,7 +22,7 @@ from localchat.core.evidence import Embed, Sentence, Vectors, rank_sentences
 from localchat.core.text.language import guess_language
 from localchat.core.text.words import question_words
 from localchat.library.chunk_table import ChunkTable, matrix
-from localchat.library.rows import StoredChunk
+from localchat.library.rows import StoredChunk, valid
 from localchat.library.store import Store
 from localchat.library.vectors import VectorIndex
 
@@ -62,6 +62,7 @@ class HybridRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[Document]:
+        query = valid(query)
         found = self._candidates(query)
         found = self._second_look(query, found)
         passages = self._join(found)

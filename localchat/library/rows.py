@@ -75,7 +75,8 @@ def source_of(row: sqlite3.Row) -> Source:
         kind=row["kind"],
         added_at=row["added_at"],
         state=state,
-        stage=row["stage"] or "",
+        # Of a settled job it is nothing for people (see ``job_table``).
+        stage=row["stage"] or "" if state in ("waiting", "working") else "",
         done=row["done"] or 0,
         total=row["total"] or 0,
         error=row["error"] or "",
@@ -112,6 +113,12 @@ def chunk_of(row: sqlite3.Row) -> StoredChunk:
 def text_to_index(title: str, heading: str, text: str) -> str:
     """What both indexes see of a chunk: it is found by the words of its title and headings too."""
     return "\n".join(part for part in (title, heading, text) if part)
+
+
+def valid(text: str) -> str:
+    """``text`` with a question mark for each half character, as file names on Linux may hold:
+    neither SQLite nor the embedder takes those. As long as before."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def text_digest(text: str) -> str:

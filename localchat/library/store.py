@@ -16,6 +16,7 @@ from localchat.core.evidence import Vectors
 from localchat.core.text.words import words
 from localchat.core.times import now
 from localchat.library.chunks import Chunk
+from localchat.library.job_table import OPEN, queue, queue_twins, settle_as_done
 from localchat.library.rows import Source, source_of, text_digest, text_to_index
 from localchat.sources.document import Document
 
@@ -58,44 +59,50 @@ class Store:
 
     def add_source(
         self, origin: str, name: str, original: str | None = None, media_type: str | None = None
-    ) -> int:
-        """A new source with a job to take it in; returns its id. ``origin`` must be new."""
+    ) -> int | None:
+        """A new source with a job to take it in; returns its id. None: ``origin`` is here already,
+        perhaps since a moment ago."""
         with self.database.write() as db:
             cursor = db.execute(
                 "INSERT INTO source (origin, name, title, added_at, original, media_type)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (origin) DO NOTHING",
                 (origin, name, name, now(), original, media_type),
             )
+            if cursor.rowcount < 1:
+                return None
             source_id = int(cursor.lastrowid or 0)
-            db.execute("INSERT INTO job (source_id, changed_at) VALUES (?, ?)", (source_id, now()))
+            queue(db, source_id)
         return source_id
 
     def keep_original(
         self, source_id: int, original: str, media_type: str, charset: str | None
-    ) -> None:
-        """Note where the fetched bytes are, so that they need not be fetched again."""
+    ) -> bool:
+        """Note where the fetched bytes are, so that they need not be fetched again. False: the
+        source was removed meanwhile."""
         with self.database.write() as db:
-            db.execute(
+            changed = db.execute(
                 "UPDATE source SET original = ?, media_type = ?, charset = ? WHERE id = ?",
                 (original, media_type, charset, source_id),
             )
+        return changed.rowcount > 0
+
+    def uses_original(self, original: str) -> bool:
+        """Whether the kept bytes belong to any source."""
+        return self.database.one("SELECT 1 FROM source WHERE original = ?", original) is not None
 
     def forget_original(self, source_id: int) -> None:
         """The kept bytes are of no use: fetch them again at the next try."""
         with self.database.write() as db:
             db.execute("UPDATE source SET original = NULL WHERE id = ?", (source_id,))
 
-    def retry(self, source_id: int) -> None:
-        """Put a source that could not be taken in back into the queue."""
-        with self.database.write() as db:
-            db.execute("INSERT INTO job (source_id, changed_at) VALUES (?, ?)", (source_id, now()))
-
     def remove_source(self, source_id: int) -> str | None:
-        """Forget a source; returns the name of its original where no other source has the same."""
+        """Forget a source; returns the name of its original where no other source has the same.
+        What was not taken in because of it waits for its turn."""
         with self.database.write() as db:
             row = db.execute("SELECT original FROM source WHERE id = ?", (source_id,)).fetchone()
             if row is None:
                 return None
+            queue_twins(db, source_id)
             _forget_chunks(
                 db, "revision_id IN (SELECT id FROM revision WHERE source_id = ?)", source_id
             )
@@ -208,7 +215,8 @@ class Store:
             )
 
     def publish(self, source_id: int, revision_id: int) -> None:
-        """Make a revision the visible one and clear the others away, in one step."""
+        """Make a revision the visible one and clear the others away, in one step; with that the
+        job is done."""
         with self.database.write() as db:
             _forget_chunks(
                 db,
@@ -228,26 +236,27 @@ class Store:
                 "INSERT OR REPLACE INTO stale_vector VALUES (?)", [(row["id"],) for row in rows]
             )
             db.execute("UPDATE source SET revision_id = ? WHERE id = ?", (revision_id, source_id))
+            settle_as_done(db, source_id)
+
+    def is_made_by(self, source_id: int, embedder: str) -> bool:
+        """Whether a revision that ``embedder`` made is visible."""
+        row = self.database.one(
+            "SELECT 1 FROM source JOIN revision ON revision.id = source.revision_id"
+            " WHERE source.id = ? AND embedder = ?",
+            source_id,
+            embedder,
+        )
+        return row is not None
 
     def made_by_another(self, embedder: str) -> list[int]:
         """Sources whose visible revision another embedder made, and for which no job waits."""
         rows = self.database.read(
             "SELECT source.id FROM source JOIN revision ON revision.id = source.revision_id"
             " WHERE embedder != ? AND NOT EXISTS"
-            " (SELECT 1 FROM job WHERE source_id = source.id AND state = 'waiting')",
+            f" (SELECT 1 FROM job WHERE source_id = source.id AND state IN {OPEN})",
             embedder,
         )
         return [row["id"] for row in rows]
-
-    def same_text(self, source_id: int, text: str) -> Source | None:
-        """Another visible source whose text is the same to the letter."""
-        row = self.database.one(
-            "SELECT source.id FROM source JOIN revision ON revision.id = source.revision_id"
-            " WHERE text_sha256 = ? AND source.id != ?",
-            text_digest(text),
-            source_id,
-        )
-        return self.source(row["id"]) if row else None
 
 
 def _forget_chunks(db: sqlite3.Connection, where: str, *values: object) -> None:

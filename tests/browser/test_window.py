@@ -250,4 +250,4 @@ def test_a_second_start_on_the_same_data_folder_is_told_where_the_first_is(
     open_tab(app).get_by_role("heading", name="Ask your documents").wait_for()
     code, said = start_again(app)
     assert code == 1
-    assert f"already open on {app.home}: {app.address}" in said
+    assert f"already open with the data folder {app.home}, at {app.address}" in said

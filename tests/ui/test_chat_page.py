@@ -192,7 +192,7 @@ def test_a_data_folder_that_is_open_elsewhere_is_told_not_crashed_into(
     try:
         tab = AppTest.from_file(str(ENTRY), default_timeout=20).run()
         assert not tab.exception
-        assert "LocalChat is already open on" in tab.error[0].value
+        assert "LocalChat is already open with" in tab.error[0].value
         assert "http://localhost:8599" in tab.error[0].value
     finally:
         other.close()
