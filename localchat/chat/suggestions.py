@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from localchat.core.text.language import guess_language
+from localchat.core.text.width import width
 
 MOST = 4
 LONGEST = 70
-"""Characters: a longer heading makes no good button."""
+"""Characters, wide ones counting two: a longer heading makes no good button."""
 
 
 class Headings(Protocol):
@@ -41,7 +42,7 @@ def suggest(library: Headings, sources: Sequence[Titled]) -> list[str]:
 
 
 def _questions(headings: Sequence[str], title: str) -> list[str]:
-    usable = [heading for heading in headings if 4 <= len(heading) <= LONGEST]
+    usable = [heading for heading in headings if 4 <= width(heading) <= LONGEST]
     asked = [heading for heading in usable if heading.endswith(("?", "？"))]
     return asked or [_as_question(heading) for heading in usable] or [_as_question(title)]
 

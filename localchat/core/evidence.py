@@ -18,14 +18,15 @@ import numpy.typing as npt
 
 from localchat.core.text.language import guess_language
 from localchat.core.text.sentences import sentence_spans
+from localchat.core.text.width import width
 from localchat.core.text.words import question_words, words
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
 """Texts to vectors of length 1, one row each."""
 
-SHORTEST = 12
-"""Characters: a shorter piece (a number, a lone heading word) is no evidence by itself."""
+SHORTEST = 9
+"""Characters, wide ones counting two: a shorter piece (a number, a lone word) is no evidence."""
 FULL_SENTENCE = 60
 """Characters, wide ones counting two: a shorter sentence counts less, the shorter the less."""
 
@@ -63,7 +64,7 @@ def rank_sentences(
         (number, start, end)
         for number, passage in enumerate(passages)
         for start, end in sentence_spans(passage)
-        if end - start >= SHORTEST
+        if width(passage[start:end]) >= SHORTEST
     ]
     if not found:
         return []
@@ -79,16 +80,12 @@ def rank_sentences(
         if known_scores is not None:
             score += 0.1 * known_scores[number]
         # Headings and captions hold the question's words and no answer.
-        score -= 0.25 * max(0.0, 1 - _width(texts[index]) / FULL_SENTENCE)
+        score -= 0.25 * max(0.0, 1 - width(texts[index]) / FULL_SENTENCE)
         if texts[index].rstrip().endswith(("?", "？")):
             # A question seldom answers one, however much it looks like it.
             score -= 0.25
         ranked.append(Sentence(number, start, end, texts[index], score, coverage[index]))
     return sorted(ranked, key=lambda sentence: -sentence.score)
-
-
-def _width(text: str) -> int:
-    return sum(2 if ord(character) >= 0x2E80 else 1 for character in text)
 
 
 def covered(question: str, texts: Sequence[str]) -> list[float]:

@@ -8,16 +8,15 @@ chunks cut apart stands whole in one of them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from localchat.core.text.sentences import sentence_spans
+from localchat.core.text.width import WIDE, width
 from localchat.sources.document import Block, Document
 
 CHUNK_WIDTH = 800
 OVERLAP_WIDTH = 100
-_WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff01-\uff60]")
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,6 @@ def split(document: Document) -> list[Chunk]:
     if chunks or not document.blocks:
         return chunks
     return list(_split(document.text, _Section("", None, document.blocks)))
-
-
-def width(text: str) -> int:
-    """Characters of ``text``, wide ones counting two."""
-    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
 
 
 def _sections(document: Document) -> Iterator[_Section]:
@@ -114,7 +108,7 @@ def _cut(text: str, block: Block) -> Iterator[tuple[int, int]]:
         begin, stop = block.start + start, block.start + end
         # One character more than fits says as much as the whole rest, which may be megabytes.
         while width(ahead := text[begin : min(stop, begin + CHUNK_WIDTH + 1)]) > CHUNK_WIDTH:
-            cut = begin + (CHUNK_WIDTH // 2 if _WIDE.search(ahead) else CHUNK_WIDTH)
+            cut = begin + (CHUNK_WIDTH // 2 if WIDE.search(ahead) else CHUNK_WIDTH)
             space = max(text.rfind(mark, begin + 1, cut) for mark in (" ", "\n", "，", "、", "；"))
             cut = space + 1 if space > begin + (cut - begin) // 2 else cut
             yield begin, cut

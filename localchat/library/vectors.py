@@ -3,9 +3,9 @@
 Chroma is an index and nothing more: it holds ids and vectors, no text, and is made again from
 SQLite when it is missing, damaged or made by another embedder. A damaged file may end the process
 instead of raising: a mark beside the index, which is taken away once the index has found what it
-holds, tells the next start. Only the process that holds the
-data folder's lock opens it (two writers lose items); every other one, and this one until Chroma is
-open, searches the vectors in SQLite exactly, which takes milliseconds up to some 20,000 chunks.
+holds, tells the next start. Only the process that holds the data folder's lock opens it (two
+writers lose items); every other one, and this one while Chroma is not open or not up to date,
+searches the vectors in SQLite exactly, which takes milliseconds up to some 20,000 chunks.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def open_chroma(chunks: ChunkTable, embedder: str, path: Path, url: str = "") ->
     mark.touch()
     try:
         index = _opened(chunks, embedder, path)
-    except StorageError:
+    except StorageError:  # not the index's fault
         mark.unlink()
         raise
     except Exception as error:  # noqa: BLE001 - Chroma's errors share no base class

@@ -69,9 +69,7 @@ def _show_outcome(added: Sequence[Added]) -> None:
     """Only what needs a word: what is queued shows in the list below."""
     for one in added:
         if one.outcome == "refused":
-            st.error(
-                f"**{safe.plain(one.name[:200])}** {safe.plain(one.message)}",
-                icon=":material/error:",
-            )
+            name = "" if one.name in one.message else f"**{safe.plain(one.name[:200])}** "
+            st.error(name + safe.plain(one.message), icon=":material/error:")
         elif one.outcome == "already":
             st.info(safe.plain(one.message), icon=":material/done_all:")

@@ -32,7 +32,7 @@ def draw(answer: Answer, key: object) -> None:
         st.markdown("The model gave an empty answer. The sentences below may help.")
     _ending(answer)
     _citations(answer, key)
-    if not answer.by_quotes and answer.quotes:
+    if not answer.by_quotes and answer.quotes and answer.state != "failed":
         with st.expander("The sentences that answer best", icon=":material/format_quote:"):
             _quotes(answer.quotes)
             _passage_buttons(answer, {quote.number for quote in answer.quotes}, f"{key}-quotes")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 QUOTES = "Quotes only (no model)"
 CONTEXT_SIZES = (2_048, 4_096, 8_192, 16_384, 32_768)
+AUTOMATIC = 0
 GIGABYTE = 1_000_000_000
 
 
@@ -78,7 +79,7 @@ def _choose_engine(chat: LocalChat) -> ModelFile | None:
         )
     elif not models:
         _how_to_get_a_model(chat)
-    return models.get(chosen)
+    return models.get(chosen) if build.usable else None
 
 
 def _switch(chat: LocalChat) -> None:
@@ -141,7 +142,7 @@ def _phase_text(phase: Phase) -> str:
 def _model_settings(chat: LocalChat, model: ModelFile) -> None:
     settings = chat.settings
     for name in ("gpu_layers", "context_tokens", "answer_tokens", "temperature"):
-        st.session_state[f"set-{name}"] = getattr(settings, name)
+        st.session_state[f"set-{name}"] = getattr(settings, name) or 0
     _gpu_layers(chat, model)
     _context(chat, model)
     st.slider(
@@ -170,7 +171,10 @@ def _model_settings(chat: LocalChat, model: ModelFile) -> None:
 def _remember(chat: LocalChat, name: str) -> None:
     """Keep one setting that was just changed; load the model again where it needs that."""
     before = chat.settings
-    changed = chat.change(**{name: st.session_state[f"set-{name}"]})
+    value = st.session_state[f"set-{name}"]
+    if name == "context_tokens" and value == AUTOMATIC:
+        value = None
+    changed = chat.change(**{name: value})
     if chat.engine(changed) is not chat.engine(before):
         chat.preload(changed)
 
@@ -219,7 +223,7 @@ def _context(chat: LocalChat, model: ModelFile) -> None:
         sizes.add(chat.settings.context_tokens)
     st.selectbox(
         "Context size",
-        [None, *sorted(sizes)],
+        [AUTOMATIC, *sorted(sizes)],
         key="set-context_tokens",
         on_change=_remember,
         args=(chat, "context_tokens"),

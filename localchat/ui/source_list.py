@@ -76,7 +76,7 @@ def _state(source: Source) -> None:
     elif source.state == "same":
         st.info(safe.plain(source.error), icon=":material/done_all:")
     elif source.state == "waiting":
-        st.progress(0.0, text="Waiting for its turn…")
+        st.progress(0.0, text=safe.plain(source.error) or "Waiting for its turn…")
     elif source.state == "working":
         share = source.done / source.total if source.total else 0.0
         count = f" {source.done} of {source.total} passages" if source.total else ""

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from localchat.library.chunks import CHUNK_WIDTH, OVERLAP_WIDTH, Chunk, split, width
+from localchat.core.text.width import width
+from localchat.library.chunks import CHUNK_WIDTH, OVERLAP_WIDTH, Chunk, split
 from localchat.sources.builder import DocumentBuilder
 from localchat.sources.document import Block, Document
 from localchat.sources.read import read_document

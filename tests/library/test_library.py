@@ -280,3 +280,39 @@ def test_a_full_disk_refuses_a_file_and_leaves_no_half_of_it(small_disk: Path) -
         assert "full" in added.message
         assert library.sources() == []
     assert list(folder.originals.iterdir()) == []
+
+
+def test_removing_one_of_two_addresses_with_the_same_text_takes_the_other_in(
+    library: Library, site: Site
+) -> None:
+    paths = ("/a", "/b", "/c")
+    site.pages.update({path: PAGE.format("Tea", TEA) for path in paths})
+    added = library.add_addresses("\n".join(site.base + path for path in paths))
+    ids = [one.source_id or 0 for one in added]
+    assert [source.state for source in library.wait(ids)] == ["ready", "same", "same"]
+    library.remove(ids[0])
+    deadline = time.monotonic() + 10
+    while [s.state for s in library.wait(ids)] != ["ready", "same"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(library.retriever(5).invoke("steamed tea")) == 1
+
+
+def test_the_same_bytes_under_four_names_at_once_are_kept_once(
+    library: Library, folder: DataFolder
+) -> None:
+    together = threading.Barrier(4)
+
+    def add(name: str) -> None:
+        together.wait()
+        library.add_file(name, TEA.encode())
+
+    threads = [
+        threading.Thread(target=add, args=(f"tea.{e}",)) for e in ("txt", "md", "log", "rst")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [source] = library.sources()
+    assert [path.name for path in folder.originals.iterdir()] == [source.original]
