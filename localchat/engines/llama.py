@@ -90,8 +90,10 @@ class LlamaCppEngine(Engine):
             return
         call = self._ask("load")
         try:
-            while not call.over:
-                call.next(HEARTBEAT * 0.8)
+            while True:
+                event = call.next(HEARTBEAT * 0.8)
+                if event is not None and event["event"] == "done":
+                    return
                 yield self.phase
         finally:
             call.cancel()

@@ -49,7 +49,7 @@ def test_a_page_is_added_asked_about_and_cited(app: App, open_tab: Any, site: An
     site.pages["/otters.html"] = PAGE
     tab = open_tab(app, "/library")
     add_page(tab, f"{site.base}/otters.html")
-    tab.get_by_text("2 sources").wait_for()
+    tab.get_by_text("1 passage ·").wait_for()
     tab.get_by_test_id("stSidebar").get_by_role("link", name="Chat").click()
     ask(tab, "Why do sea otters hold hands?")
     tab.get_by_text("so that they do not drift apart").first.wait_for()
