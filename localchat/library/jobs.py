@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from localchat.core.database import Database
-from localchat.core.errors import LocalChatError, ReadError, StorageError
+from localchat.core.errors import LocalChatError, ReadError, SourceError, StorageError
 from localchat.library.chunk_table import ChunkTable
 from localchat.library.chunks import split
 from localchat.library.embedder import Embedder
@@ -210,10 +210,12 @@ class Jobs:
                 charset=source.charset,
                 address=source.address,
             )
-        except ReadError:
+        except SourceError:
             # A page that could not be read may be another one at the next try.
-            if source.address:
+            if source.address and source.original:
                 self._store.forget_original(source.id)
+                if not self._store.uses_original(source.original):
+                    self._originals.forget(source.original)
             raise
         return replace(document, text=valid(document.text), title=valid(document.title))
 

@@ -17,6 +17,7 @@ import pytest
 
 from localchat.core.folder import DataFolder
 from localchat.library.jobs import BATCH
+from localchat.library.library import Library
 from localchat.library.rows import Source
 from tests.conftest import Site
 from tests.library.kit import WordEmbedder, add_text, long_text, opened
@@ -232,3 +233,22 @@ def test_killed_after_publishing_it_is_not_embedded_again(
         [source] = library.wait([source.id])
         assert source.state == "ready"
     assert again.given == []
+
+
+def test_a_page_that_was_only_a_script_shell_is_fetched_again_at_the_next_try(
+    library: Library, folder: DataFolder, site: Site
+) -> None:
+    site.pages["/app"] = (
+        "<html><head><title>App</title><script src='/app.js'></script></head>"
+        "<body><div id='root'></div><noscript>Enable JavaScript to run this app.</noscript></body>"
+    )
+    [added] = library.add_addresses(f"{site.base}/app")
+    [source] = library.wait([added.source_id or 0])
+    assert source.state == "failed"
+    assert "JavaScript" in source.error
+    assert list(folder.originals.iterdir()) == []
+    site.pages["/app"] = "<title>App</title><p>Now the server sends the words themselves.</p>"
+    library.retry(source.id)
+    [source] = library.wait([source.id])
+    assert source.state == "ready"
+    assert site.asked.count("/app") == 2
