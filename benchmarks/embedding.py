@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import html
-import json
 import random
 import re
 import statistics
@@ -20,6 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks._report import add_json_option, hand_over
 from localchat.core.errors import LocalChatError
 from localchat.engines.onnx_embeddings import OnnxEmbeddings, choose_threads
 from localchat.models import minilm
@@ -32,7 +32,7 @@ QUESTIONS = 100
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="start.py bench embedding", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
+    add_json_option(parser)
     parser.add_argument("--source", type=Path, metavar="MODEL_FOLDER", help="compare with float32")
     parser.add_argument("--rounds", type=int, default=3, help="the best of so many is told")
     options = parser.parse_args(argv)
@@ -46,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LocalChatError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    show(result)
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    hand_over(result, lines_of(result), options.json)
     return 0
 
 
@@ -120,12 +118,15 @@ def made_up(characters: int) -> str:
     return text
 
 
-def show(result: dict[str, object]) -> None:
+def lines_of(result: dict[str, object]) -> list[str]:
+    """The numbers as a person reads them."""
+    lines = []
     for name, value in result.items():
         told = value
         if isinstance(value, dict):
             told = ", ".join(f"{key} {number}" for key, number in value.items())
-        print(f"{name.replace('_', ' '):24} {told}")
+        lines.append(f"{name.replace('_', ' '):24} {told}")
+    return lines
 
 
 if __name__ == "__main__":

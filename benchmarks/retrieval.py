@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks._report import add_json_option, hand_over
+
 SETS = ("xquad.en", "xquad.zh", "squad2_sample", "cmrc2018_trial", "policyqa_dev")
 DEFAULT = Path(__file__).parents[2] / "shared" / "eval"
 
@@ -27,7 +29,7 @@ DEFAULT = Path(__file__).parents[2] / "shared" / "eval"
 def main(argv: list[str]) -> int:
     """Measure and print; returns the exit code."""
     parser = argparse.ArgumentParser(prog="bench retrieval", description=__doc__.split("\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    add_json_option(parser)
     parser.add_argument("--sets", type=Path, default=DEFAULT)
     parser.add_argument("--only", choices=SETS)
     parser.add_argument("--limit", type=int, default=300, help="questions of each set")
@@ -38,10 +40,11 @@ def main(argv: list[str]) -> int:
         print(f"No question sets in {arguments.sets}: nothing to measure.", file=sys.stderr)
         return 1
     results = {name: measure(arguments.sets / f"{name}.json", arguments.limit) for name in wanted}
-    for name, result in results.items():
-        print(name, " ".join(f"{key} {value}" for key, value in result.items()))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2), encoding="utf-8")
+    lines = [
+        f"{name} " + " ".join(f"{key} {value}" for key, value in result.items())
+        for name, result in results.items()
+    ]
+    hand_over(results, lines, arguments.json)
     return 0
 
 

@@ -136,8 +136,7 @@ def bench(arguments: argparse.Namespace) -> int:
         known = ", ".join(sorted(path.stem for path in folder.glob("[a-z]*.py"))) or "none"
         print(f"There is no benchmark “{arguments.name}”. There are: {known}.", file=sys.stderr)
         return 2
-    rest = ["--json", *arguments.rest] if arguments.json else arguments.rest
-    return int(runpy.run_path(str(script))["main"](rest) or 0)
+    return int(runpy.run_path(str(script))["main"](arguments.rest) or 0)
 
 
 def _add(chat: LocalChat, origin: str) -> list[Added]:
@@ -189,8 +188,9 @@ def _follow(asking: Any) -> Answer:
     while True:
         version = asking.wait_for_change(version, 0.5)
         answer: Answer = asking.answer
-        if asking.phase is not None and asking.phase.name not in (phase, "writing"):
-            phase = asking.phase.name
+        name = asking.phase.name if asking.phase else ""
+        if name != phase and name in ("waiting", "loading", "reading"):
+            phase = name
             print(f"({phase}…)", file=sys.stderr)
         print(answer.text[shown:], end="", flush=True)
         shown = len(answer.text)

@@ -44,9 +44,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"LocalChat {__version__}")
     subparsers = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: object, text: str, json: bool = True) -> argparse.ArgumentParser:
         added = subparsers.add_parser(name, help=text, description=text)
-        added.add_argument("--json", action="store_true", help="print JSON on stdout")
+        if json:
+            added.add_argument("--json", action="store_true", help="print JSON on stdout")
         added.set_defaults(run=run)
         return added
 
@@ -70,13 +71,16 @@ def parser() -> argparse.ArgumentParser:
     removing = command("remove", commands.remove, "Remove sources from the library.")
     removing.add_argument("sources", nargs="+", metavar="NUMBER_OR_ADDRESS")
 
-    benching = command("bench", commands.bench, "Run benchmarks/NAME.py; the rest is passed on.")
+    # A benchmark has a --json of its own, which may name a file.
+    benching = command(
+        "bench", commands.bench, "Run benchmarks/NAME.py; the rest is passed on.", json=False
+    )
     benching.add_argument("name")
     benching.add_argument("rest", nargs=argparse.REMAINDER)
 
     command("doctor", doctor.doctor, "Say what works here and what is missing, and why.")
 
-    serving = command("serve", serve.serve, "Open the window (what start.py does).")
+    serving = command("serve", serve.serve, "Open the window (what start.py does).", json=False)
     serving.add_argument("--port", type=_port, help="default: 8501, or the next free one")
     serving.add_argument("--no-browser", action="store_true", help="do not open the browser")
     return top

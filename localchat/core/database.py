@@ -94,12 +94,15 @@ class Database:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open: list[sqlite3.Connection] = []
+        self._closed = False
         self._migrate()
 
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's connection; rows can be read by column name."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if self._closed:
+            raise StorageError("LocalChat is closing.", "Start it again.")
         if connection is None:
             with self._plain_words():
                 # close() comes from another thread than the one that opened.
@@ -144,6 +147,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of all threads."""
+        self._closed = True
         with self._lock:
             for connection in self._open:
                 connection.close()

@@ -144,7 +144,7 @@ class Jobs:
         return True
 
     def _take_in(self, job_id: int, source_id: int) -> None:
-        self._table.note(job_id, state="running", stage="reading", error="")
+        self._table.note(job_id, state="running", stage="", error="")
         if self._store.is_made_by(source_id, self._embedder.identity):
             # The app ended between the last step and the note of it.
             self._table.note(job_id, state="done", stage="")

@@ -78,4 +78,5 @@ def shut_down() -> None:
     """Close the data folder, if it was opened."""
     global _is_open
     _is_open = False
+    _chain.clear()
     _localchat.clear()
