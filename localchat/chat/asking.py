@@ -17,7 +17,7 @@ from typing import Any
 from langchain_core.messages import AIMessageChunk
 
 from localchat.chat.answer import Answer, Passage, Turn
-from localchat.chat.chain import Asked, Chain, Evidence, passage_of
+from localchat.chat.chain import Asked, Chain, Evidence, passage_of, stream
 from localchat.chat.citations import cite, cite_quotes, clean, settled
 from localchat.chat.prompts import Packed
 from localchat.core.errors import LocalChatError, QuestionTooLong
@@ -155,8 +155,8 @@ class Asking:
     def _answer_it(self) -> None:
         if len(self.question) > self._limit:
             raise QuestionTooLong(len(self.question), self._limit)
-        with closing(self._chain.stream(self._asked)) as stream:  # type: ignore[type-var]
-            for event in stream:
+        with closing(stream(self._chain, self._asked)) as events:  # type: ignore[type-var]
+            for event in events:
                 self._take(event)
                 # Before the answer ``_entering`` ends the stream by itself: LangChain reads what
                 # came before a closed step to its end.

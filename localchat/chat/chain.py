@@ -2,17 +2,18 @@
 
 Every step adds a key to one dictionary, so a stream gives the passages, then the quotes, then the
 model's chunks, each as soon as it is there. Nothing stands after the engine: a parser there would
-swallow the closing of the stream and let the model run on to its last token.
+swallow the closing of the stream and let the model run on to its last token. Use ``stream`` below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from operator import itemgetter
 from typing import Any, TypedDict
 
 from langchain_core.documents import Document
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import (
     Runnable,
@@ -32,7 +33,7 @@ ANY_EVIDENCE = 0.35
 """Below this score a sentence has nothing to do with the question."""
 
 
-class Asked(TypedDict):
+class Asked(TypedDict, total=False):
     """What goes into the chain."""
 
     question: str
@@ -40,6 +41,8 @@ class Asked(TypedDict):
     enter: Callable[[], Iterator[AIMessageChunk]]
     """Waits for the engine and loads it; chunks tell the phases. Only a loaded model knows its
     context window and counts tokens."""
+    stack: ExitStack
+    """Where the engine's stream is registered, to be closed."""
 
 
 class Evidence(TypedDict):
@@ -95,16 +98,35 @@ def build_chain(
                 yield chunk
         yield AIMessageChunk(content="")
 
-    def messages(state: dict[str, Any]) -> list[BaseMessage]:
-        return list(state["prompt"].messages)
+    def answering(states: Iterator[dict[str, Any]]) -> Iterator[AIMessageChunk]:
+        state: dict[str, Any] = {}
+        for part in states:
+            state.update(part)
+        stack: ExitStack = state.get("stack") or ExitStack()
+        chunks = engine.stream(state["prompt"].messages)
+        yield from stack.enter_context(closing(chunks))  # type: ignore[type-var]
 
     return (
         RunnablePassthrough.assign(found=itemgetter("question") | retriever)
         .assign(evidence=RunnableLambda(gather))
         .assign(loading=RunnableGenerator(loading))
         .assign(prompt=RunnableLambda(packed))
-        .assign(answer=RunnableLambda(messages) | engine)
+        .assign(answer=RunnableGenerator(answering))
     )
+
+
+def stream(chain: Chain, asked: Asked) -> Iterator[dict[str, Any]]:
+    """The events of one question. Closing this closes the engine's stream before it returns.
+
+    LangChain closes what stands inside a chain only by letting go of it, and from Python 3.13 on
+    that is not at once: the model would write on for nobody.
+    """
+    with ExitStack() as stack:
+        # First LangChain, which may still be reading in a thread of its own, then the engine.
+        events = chain.stream({**asked, "stack": stack})
+        with closing(events):  # type: ignore[type-var]
+            for event in events:  # noqa: UP028 - ``yield from`` would not pass through here
+                yield event
 
 
 def pick(

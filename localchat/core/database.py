@@ -87,41 +87,23 @@ BUSY_SECONDS = 30
 
 
 class Database:
-    """One SQLite file, one connection for each thread that uses it."""
+    """One SQLite file and a few connections to it, each lent to one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
         self._closed = False
-        self._migrate()
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's connection; rows can be read by column name."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if self._closed:
-            raise StorageError("LocalChat is closing.", "Start it again.")
-        if connection is None:
-            with self._plain_words():
-                # close() comes from another thread than the one that opened.
-                connection = sqlite3.connect(
-                    self.path, timeout=BUSY_SECONDS, check_same_thread=False
-                )
-                connection.row_factory = sqlite3.Row
-                connection.isolation_level = None
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-            with self._lock:
-                self._open.append(connection)
-        return connection
+        try:
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """The rows that ``sql`` selects."""
-        with self._plain_words():
-            return self.connection.execute(sql, values).fetchall()
+        """The rows that ``sql`` selects; they can be read by column name."""
+        with self._plain_words(), self._borrowed() as connection:
+            return connection.execute(sql, values).fetchall()
 
     def one(self, sql: str, *values: object) -> sqlite3.Row | None:
         """The first row that ``sql`` selects, or None."""
@@ -135,8 +117,7 @@ class Database:
         Raises:
             DiskFull, FolderNotWritable: nothing was written.
         """
-        connection = self.connection
-        with self._plain_words():
+        with self._plain_words(), self._borrowed() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -146,13 +127,42 @@ class Database:
             connection.commit()
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        self._closed = True
+        """Close the connections; one that is in use is closed when it comes back."""
         with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
-        self._local = threading.local()
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else has meanwhile."""
+        with self._lock:
+            if self._closed:
+                raise StorageError("LocalChat is closing.", "Start it again.")
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        # Lent from thread to thread, never used by two at once.
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.isolation_level = None
+        try:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _migrate(self) -> None:
         """Bring the file up to date. Several processes may open a new one at the same moment."""
@@ -172,15 +182,16 @@ class Database:
 
     def _use_write_ahead_log(self) -> None:
         """Kept in the file. SQLite does not wait for others here, so we do."""
-        for _ in range(BUSY_SECONDS * 20):
-            try:
-                self.connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                time.sleep(0.05)
-        self.connection.execute("PRAGMA journal_mode = WAL")
+        with self._borrowed() as connection:
+            for _ in range(BUSY_SECONDS * 20):
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    return
+                except sqlite3.OperationalError as error:
+                    if "locked" not in str(error):
+                        raise
+                    time.sleep(0.05)
+            connection.execute("PRAGMA journal_mode = WAL")
 
     @contextmanager
     def _plain_words(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from localchat.chat.chain import ANY_EVIDENCE, MOST_QUOTES, pick
+from localchat.chat.chain import ANY_EVIDENCE, MOST_QUOTES, pick, stream
 from localchat.engines.base import phase_of
 from localchat.engines.quotes import NOTHING_FOUND, QUOTES, QuotesEngine
 from tests.chat.kit import ENGLISH, LAMP, SHELF, TEA, chain_of, document, embed, no_enter
@@ -59,15 +59,15 @@ def test_the_engine_is_given_the_passages_and_the_question() -> None:
 
 def test_closing_the_stream_stops_the_engine_at_once() -> None:
     engine = FakeEngine(default="on and on " * 1_000, delay=0.02)
-    stream = chain_of(engine).stream(ASKED)
+    events = stream(chain_of(engine), ASKED)
     written = ""
-    for event in stream:
+    for event in events:
         if "answer" in event:
             written += str(event["answer"].content)
         if len(written) > 10:
             break
     began = time.monotonic()
-    stream.close()  # type: ignore[attr-defined]
+    events.close()  # type: ignore[attr-defined]
     assert time.monotonic() - began < 0.5
     assert engine.stopped == 1
     engine.enqueue("The next one works.")
