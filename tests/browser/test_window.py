@@ -177,8 +177,9 @@ def test_a_second_tab_waits_for_its_turn_and_both_finish(start_app: Any, open_ta
 
 @needs_llama_cpp
 def test_a_model_that_is_killed_is_told_and_the_next_question_works(
-    app: App, open_tab: Any
+    start_app: Any, open_tab: Any
 ) -> None:
+    app = start_app(answer_tokens="4000")
     write_tiny_gguf(
         app.home / "models" / "slow.gguf", reply="On and on [1]. ", endless=True, slow=True
     )
@@ -191,7 +192,7 @@ def test_a_model_that_is_killed_is_told_and_the_next_question_works(
     tab.get_by_role("alert").first.wait_for()
     assert "stopped" in tab.get_by_role("alert").first.inner_text()
     ask(tab, "How do I ask a question?")
-    tab.wait_for_function("document.body.innerText.split('On and on').length > 3")
+    tab.get_by_test_id("stChatMessage").nth(3).get_by_text("On and on").first.wait_for()
     tab.get_by_role("button", name="Stop").click()
     tab.get_by_text("Stopped.").wait_for()
 
