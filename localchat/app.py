@@ -190,8 +190,12 @@ class LocalChat:
         turn_id = self.conversations.ask(conversation_id, question) if conversation_id else None
 
         def ended(answer: Answer) -> None:
-            if turn_id is not None:
-                self.conversations.answer(turn_id, answer)
+            if conversation_id is None or turn_id is None:
+                return
+            self.conversations.answer(turn_id, answer)
+            with self._guard:
+                if self._running.get(conversation_id) is asking:
+                    del self._running[conversation_id]
 
         asking = Asking(
             question,

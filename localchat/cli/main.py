@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from localchat import __version__
 from localchat.core.errors import LocalChatError
 
-DONE, COULD_NOT, WRONG_USE = 0, 1, 2
+COULD_NOT = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

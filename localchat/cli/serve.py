@@ -30,13 +30,11 @@ def serve(arguments: argparse.Namespace) -> int:
     folder.prepare()
     # The server works in another folder than the one we were started in.
     os.environ["LOCALCHAT_HOME"] = str(folder.root)
-    try:
-        _refuse_second(folder)
-    except FolderInUse as error:
-        address = address_of(folder)
-        print(error, file=sys.stderr)
-        if address and not arguments.no_browser:
-            webbrowser.open(address)
+    if _is_held(folder):
+        there = address_of(folder)
+        print(FolderInUse(folder.root, there), file=sys.stderr)
+        if there and not arguments.no_browser:
+            webbrowser.open(there)
         return 1
     port = arguments.port or _free_port()
     if not _is_free(port):
@@ -56,16 +54,15 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_second(folder: DataFolder) -> None:
+def _is_held(folder: DataFolder) -> bool:
+    """Whether another LocalChat works on the folder."""
     from filelock import FileLock, Timeout
-
-    from localchat.app import address_of
 
     try:
         with FileLock(folder.lock, timeout=0):
-            pass
-    except Timeout as error:
-        raise FolderInUse(folder.root, address_of(folder)) from error
+            return False
+    except Timeout:
+        return True
 
 
 def _free_port() -> int:

@@ -34,6 +34,7 @@ MIGRATIONS: tuple[str, ...] = (
         source_id     INTEGER NOT NULL REFERENCES source(id) ON DELETE CASCADE,
         text          TEXT NOT NULL,
         text_sha256   TEXT NOT NULL,
+        characters    INTEGER NOT NULL,       -- length of the text, which is long to count
         notes         TEXT NOT NULL DEFAULT '',
         embedder      TEXT NOT NULL,          -- the identity of the model that made the vectors
         made_at       TEXT NOT NULL

@@ -10,6 +10,12 @@ from localchat.core.database import Database
 from localchat.core.evidence import Vectors
 from localchat.library.rows import StoredChunk, chunk_of
 
+_VISIBLE_VECTORS = """
+    FROM chunk JOIN source ON source.revision_id = chunk.revision_id
+    JOIN revision ON revision.id = chunk.revision_id
+    WHERE revision.embedder = ? AND vector IS NOT NULL
+"""
+
 
 class ChunkTable:
     """The visible chunks in ``database``. A chunk of a revision that is no longer there, or not
@@ -45,24 +51,12 @@ class ChunkTable:
 
     def ids(self, embedder: str) -> list[int]:
         """All visible chunks that have a vector which ``embedder`` made, oldest first."""
-        rows = self.database.read(
-            "SELECT chunk.id FROM chunk"
-            " JOIN source ON source.revision_id = chunk.revision_id"
-            " JOIN revision ON revision.id = chunk.revision_id"
-            " WHERE revision.embedder = ? AND vector IS NOT NULL ORDER BY chunk.id",
-            embedder,
-        )
+        rows = self.database.read(f"SELECT chunk.id {_VISIBLE_VECTORS} ORDER BY chunk.id", embedder)
         return [row["id"] for row in rows]
 
     def vectors(self, embedder: str) -> tuple[list[int], Vectors]:
         """All visible vectors that ``embedder`` made: their chunks' ids and one row for each."""
-        rows = self.database.read(
-            "SELECT chunk.id, chunk.vector FROM chunk"
-            " JOIN source ON source.revision_id = chunk.revision_id"
-            " JOIN revision ON revision.id = chunk.revision_id"
-            " WHERE revision.embedder = ? AND vector IS NOT NULL",
-            embedder,
-        )
+        rows = self.database.read(f"SELECT chunk.id, chunk.vector {_VISIBLE_VECTORS}", embedder)
         return [row["id"] for row in rows], matrix(row["vector"] for row in rows)
 
     def stale(self, limit: int) -> list[int]:

@@ -185,10 +185,8 @@ class Jobs:
             limit_bytes=self._limits.fetch_bytes,
         )
         original = self._originals.keep(fetched.content, fetched.file_name)
-        if not self._store.keep_original(
-            source.id, original, fetched.media_type, fetched.charset
-        ) and not self._store.uses_original(original):
-            self._originals.forget(original)
+        self._store.keep_original(source.id, original, fetched.media_type, fetched.charset)
+        self._originals.forget_unused(original)  # the source may have been removed meanwhile
         return self._source(source.id)
 
     def _read(self, source: Source) -> Document:
@@ -214,8 +212,7 @@ class Jobs:
             # A page that could not be read may be another one at the next try.
             if source.address and source.original:
                 self._store.forget_original(source.id)
-                if not self._store.uses_original(source.original):
-                    self._originals.forget(source.original)
+                self._originals.forget_unused(source.original)
             raise
         return replace(document, text=valid(document.text), title=valid(document.title))
 

@@ -68,7 +68,7 @@ class Library:
         self._store = Store(database)
         self._table = JobTable(database)
         self._chunks = ChunkTable(database)
-        self._originals = Originals(folder.originals)
+        self._originals = Originals(folder.originals, self._store.uses_original)
         self._exact = ExactIndex(self._chunks, embedder.identity)
         self._chroma: ChromaIndex | None = None
         self._chroma_rests_until = 0.0
@@ -81,11 +81,9 @@ class Library:
             busy,
         )
         self._index_lock = threading.Lock()
-        self._works = False
 
     def start(self) -> None:
         """Run the jobs and keep the vector index, in the background. For the lock's holder only."""
-        self._works = True
         self._jobs.start()
 
     def close(self) -> None:
@@ -157,8 +155,7 @@ class Library:
             return self._queue(origin, name, original, media_type)
         finally:
             # The disk may be full by now, or another tab may have been faster.
-            if not self._store.uses_original(original):
-                self._originals.forget(original)
+            self._originals.forget_unused(original)
 
     def _queue(
         self, origin: str, name: str, original: str | None = None, media_type: str | None = None
@@ -205,7 +202,7 @@ class Library:
             return False
         original = self._store.remove_source(source_id)
         if original is not None:
-            self._originals.forget(original)
+            self._originals.forget_unused(original)
         self._jobs.wake()
         return True
 

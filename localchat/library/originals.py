@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
@@ -16,8 +17,9 @@ def digest(content: bytes) -> str:
 class Originals:
     """A folder of files that never change."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, is_used: Callable[[str], bool]) -> None:
         self._folder = folder
+        self._is_used = is_used
 
     def keep(self, content: bytes, name: str) -> str:
         """Keep ``content``; returns its name in the folder. The same bytes are kept once.
@@ -47,6 +49,7 @@ class Originals:
         """
         return (self._folder / name).read_bytes()
 
-    def forget(self, name: str) -> None:
-        """Delete ``name``; nothing happens where it is not there."""
-        (self._folder / name).unlink(missing_ok=True)
+    def forget_unused(self, name: str) -> None:
+        """Delete ``name`` where no source has it; nothing happens where it is not there."""
+        if not self._is_used(name):
+            (self._folder / name).unlink(missing_ok=True)

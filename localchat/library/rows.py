@@ -35,7 +35,7 @@ class Source:
     @property
     def address(self) -> str | None:
         """The web address, or None for a file."""
-        return self.origin if self.origin.startswith(("http://", "https://")) else None
+        return _address(self.origin)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,6 @@ def source_of(row: sqlite3.Row) -> Source:
 
 def chunk_of(row: sqlite3.Row) -> StoredChunk:
     """A row of ``ChunkTable.chunks`` as a value."""
-    origin: str = row["origin"]
     return StoredChunk(
         id=row["id"],
         source_id=row["source_id"],
@@ -105,9 +104,13 @@ def chunk_of(row: sqlite3.Row) -> StoredChunk:
         anchor=row["anchor"],
         title=row["title"],
         name=row["name"],
-        address=origin if origin.startswith(("http://", "https://")) else None,
+        address=_address(row["origin"]),
         vector=row["vector"],
     )
+
+
+def _address(origin: str) -> str | None:
+    return origin if origin.startswith(("http://", "https://")) else None
 
 
 def text_to_index(title: str, heading: str, text: str) -> str:

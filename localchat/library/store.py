@@ -22,7 +22,7 @@ from localchat.sources.document import Document
 
 SOURCES = """
     SELECT source.*, job.state AS job_state, job.stage, job.done, job.total, job.error,
-           revision.notes, length(revision.text) AS characters,
+           revision.notes, revision.characters,
            (SELECT count(*) FROM chunk WHERE chunk.revision_id = source.revision_id) AS passages
     FROM source
     LEFT JOIN revision ON revision.id = source.revision_id
@@ -76,15 +76,13 @@ class Store:
 
     def keep_original(
         self, source_id: int, original: str, media_type: str, charset: str | None
-    ) -> bool:
-        """Note where the fetched bytes are, so that they need not be fetched again. False: the
-        source was removed meanwhile."""
+    ) -> None:
+        """Note where the fetched bytes are, so that they need not be fetched again."""
         with self.database.write() as db:
-            changed = db.execute(
+            db.execute(
                 "UPDATE source SET original = ?, media_type = ?, charset = ? WHERE id = ?",
                 (original, media_type, charset, source_id),
             )
-        return changed.rowcount > 0
 
     def uses_original(self, original: str) -> bool:
         """Whether the kept bytes belong to any source."""
@@ -96,8 +94,8 @@ class Store:
             db.execute("UPDATE source SET original = NULL WHERE id = ?", (source_id,))
 
     def remove_source(self, source_id: int) -> str | None:
-        """Forget a source; returns the name of its original where no other source has the same.
-        What was not taken in because of it waits for its turn."""
+        """Forget a source; returns the name of its original, if it had one. What was not taken in
+        because of it waits for its turn."""
         with self.database.write() as db:
             row = db.execute("SELECT original FROM source WHERE id = ?", (source_id,)).fetchone()
             if row is None:
@@ -108,8 +106,7 @@ class Store:
             )
             db.execute("DELETE FROM source WHERE id = ?", (source_id,))
             original: str | None = row["original"]
-            shared = db.execute("SELECT 1 FROM source WHERE original = ?", (original,)).fetchone()
-        return None if shared else original
+        return original
 
     def span(self, revision_id: int, start: int, end: int) -> str:
         """``text[start:end]`` of a revision, in characters."""
@@ -148,12 +145,14 @@ class Store:
         """Write a revision that nobody sees yet, its chunks without vectors; returns its id."""
         with self.database.write() as db:
             cursor = db.execute(
-                "INSERT INTO revision (source_id, text, text_sha256, notes, embedder, made_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO revision"
+                " (source_id, text, text_sha256, characters, notes, embedder, made_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     source_id,
                     document.text,
                     text_digest(document.text),
+                    len(document.text),
                     "\n".join(document.notes),
                     embedder,
                     now(),

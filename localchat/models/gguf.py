@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from localchat.core.errors import ModelFileError
-from localchat.models.gguf_header import AGAIN, read_header
+from localchat.models.gguf_header import AGAIN, Header, read_header
 
 _FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
@@ -75,7 +76,7 @@ def read_gguf(path: Path) -> ModelFile:
         ModelFileError: it is not there, not a GGUF, damaged, or a part of it is missing.
     """
     parts = _parts_of(path)
-    headers = [read_header(part) for part in parts]
+    headers = [_header(part) for part in parts]
     values = headers[0].values
     architecture = str(values.get("general.architecture", ""))
     if not architecture:
@@ -93,6 +94,21 @@ def read_gguf(path: Path) -> ModelFile:
         has_chat_template="tokenizer.chat_template" in values,
         size=sum(part.stat().st_size for part in parts),
     )
+
+
+def _header(path: Path) -> Header:
+    """The header of one file, read once for as long as the file stays the same: the window lists
+    the models at every turn, and a large vocabulary takes 30 ms to pass over."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return read_header(path)  # which says what is wrong with it
+    return _known_header(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _known_header(path: Path, size: int, changed_ns: int) -> Header:
+    return read_header(path)
 
 
 def _stem(path: Path) -> str:
