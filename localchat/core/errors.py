@@ -14,6 +14,8 @@ LocalChatError
     ├── ModelFileError      the file is not a model that we can load
     ├── LoadError           the model did not load
     ├── EngineDied          the process that ran the model ended
+    ├── ServerError         the server that should answer did not
+    ├── ConsentNeeded       the answer would need data to leave this computer
     └── PromptTooLong       the prompt does not fit the context window
 
 ``str(error)`` is shown on the screen as it is: what happened, then what to do next.
@@ -23,6 +25,7 @@ Anything else that is raised is a mistake of ours, and is logged with its traceb
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 
 class LocalChatError(Exception):
@@ -124,7 +127,33 @@ class ModelFileError(EngineError):
 
 
 class LoadError(EngineError):
-    """The model did not load."""
+    """The model did not load; ``cause`` says what safer settings would have to save."""
+
+    def __init__(
+        self, what: str, next_step: str = "", cause: Literal["", "memory", "gpu"] = ""
+    ) -> None:
+        super().__init__(what, next_step)
+        self.cause = cause
+
+
+class ServerError(EngineError):
+    """A server that should answer did not; ``status`` is the HTTP status, if there was one."""
+
+    def __init__(self, what: str, next_step: str = "", status: int | None = None) -> None:
+        super().__init__(what, next_step)
+        self.status = status
+
+
+class ConsentNeeded(EngineError):
+    """Questions and passages would leave this computer for ``host``, and nobody agreed yet."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Answers from {host} mean that your questions and the passages found for them are "
+            "sent there.",
+            "Agree to that in the sidebar, or choose a model on this computer.",
+        )
+        self.host = host
 
 
 class EngineDied(EngineError):

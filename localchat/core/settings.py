@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from localchat.core.errors import StorageError
 from localchat.core.folder import storage_errors
 
-EngineName = Literal["quotes", "llama.cpp"]
+EngineName = Literal["quotes", "llama.cpp", "gpt4all", "llamafile", "server"]
 
 
 class Settings(BaseModel):
@@ -26,11 +26,26 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     engine: EngineName = Field("quotes", description="What answers: the quotes alone, or a model.")
-    model: str = Field("", description="Path of the GGUF file that llama.cpp runs.")
+    model: str = Field("", description="Path of the model's file, or its name at the server.")
+    server_url: str = Field("", description="Address of an OpenAI-compatible server.")
+    server_key: str = Field("", repr=False, description="Its key, where it wants one.")
+    servers_allowed: tuple[str, ...] = Field((), description="Other computers agreed to.")
     gpu_layers: int | None = Field(None, ge=0, description="Layers on the GPU.")
     context_tokens: int | None = Field(None, ge=256, description="Context window, in tokens.")
+    threads: int | None = Field(None, ge=1, le=512, description="Threads that compute.")
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    kv_cache: Literal["auto", "f16", "q8_0"] = Field(
+        "auto", description="How llama.cpp keeps what it has read: q8_0 takes half the memory."
+    )
+    chat_format: str = Field("", description="A known chat format; empty: the model's own.")
+    safer_settings: bool = Field(True, description="Take safer settings when a load fails.")
     answer_tokens: int = Field(512, ge=16, le=32_768, description="Longest answer, in tokens.")
     temperature: float = Field(0.2, ge=0.0, le=2.0, description="0 is the same answer each time.")
+    top_p: float = Field(0.95, gt=0.0, le=1.0, description="Only the likeliest tokens.")
+    min_p: float = Field(0.05, ge=0.0, lt=1.0, description="Only tokens so near the likeliest.")
+    repeat_penalty: float = Field(1.0, ge=0.5, le=2.0, description="1 is none.")
+    seed: int | None = Field(None, ge=0, description="For the same answer each time.")
+    thinking: bool = Field(False, description="Whether a model that can think first may do so.")
     passages: int = Field(6, ge=1, le=50, description="Passages given to the model at most.")
     fetch_seconds: float = Field(30.0, gt=0, description="Time for one web page, in seconds.")
     fetch_bytes: int = Field(50_000_000, gt=0, description="Largest page or file, in bytes.")

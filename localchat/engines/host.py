@@ -238,6 +238,8 @@ class ChildHost:
             running = self._running
             in_turn = running is not None and running.number == event["id"]
             call = running if in_turn else self._beside.get(event["id"])
+            if event.get("fatal") and call and call.child:
+                call.child.end(message_to_error(event["error"]))
             if over and in_turn:
                 self._running = None
             elif over:

@@ -2,8 +2,9 @@
 
 Down: ``{"id", "op", "model", …}`` asks, ``{"id", "op": "cancel"}`` takes it back.
 Up: ``{"id", "event", …}`` with the events ``started``, ``phase`` (the fields of ``base.Phase``),
-``text``, and at the end ``done`` or ``error``; and ``{"event": "alive"}`` where there is nothing
-to say but the work goes on.
+``trying`` (the ``settings`` that a load is tried with), ``loaded`` (its ``info``), ``text``,
+``thought``, and at the end ``done`` or ``error`` (``fatal`` where the child ends with it); and
+``{"event": "alive"}`` where there is nothing to say but the work goes on.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from localchat.core.errors import (
 Message = dict[str, Any]
 
 _PLAIN: dict[str, type[EngineError]] = {
-    kind.__name__: kind for kind in (EngineError, EngineMissing, LoadError)
+    kind.__name__: kind for kind in (EngineError, EngineMissing)
 }
 _NTSTATUS = {
     0xC0000005: "it touched memory that is not its own",
@@ -47,6 +48,8 @@ def error_to_message(error: EngineError) -> Message:
     message: Message = {"kind": kind, "what": error.what, "next_step": error.next_step}
     if isinstance(error, ModelFileError):
         message["path"] = str(error.path)
+    if isinstance(error, LoadError):
+        message["cause"] = error.cause
     return message
 
 
@@ -57,6 +60,8 @@ def message_to_error(message: Message) -> EngineError:
         return PromptTooLong(message["tokens"], message["limit"])
     if kind == "ModelFileError":
         return ModelFileError(Path(message["path"]), message["what"], message["next_step"])
+    if kind == "LoadError":
+        return LoadError(message["what"], message["next_step"], message["cause"])
     return _PLAIN.get(kind, EngineError)(message["what"], message["next_step"])
 
 

@@ -71,6 +71,13 @@ class Tell:
     def text(self, text: str) -> None:
         self.event("text", text=text)
 
+    def thought(self, text: str) -> None:
+        self.event("thought", text=text)
+
+    def trying(self, **settings: int) -> None:
+        """What a load is tried with (fields of ``ladder.Tried``), should it fail."""
+        self.event("trying", settings=settings)
+
     def event(self, event: str, **fields: Any) -> None:
         self.steps += 1
         self._send({"id": self.number, "event": event, **fields})
@@ -161,17 +168,24 @@ class Worker:
         except Cancelled:
             tell.event("done", finish_reason="cancelled")
         except EngineError as error:
-            tell.event("error", error=error_to_message(error))
+            self._fail(tell, error)
         except MemoryError:
-            full = LoadError("There is not enough memory for this model.", "Choose a smaller one.")
-            tell.event("error", error=error_to_message(full))
+            what = "There is not enough memory for this model."
+            self._fail(tell, LoadError(what, "Choose a smaller one.", "memory"))
         except Exception as mistake:  # the edge: the app must hear of whatever it is
             logger.exception("request %s failed", request.get("op"))
             ours = EngineError(
                 f"The program that runs the model made a mistake ({mistake!r:.300}).",
                 "Its log has the details.",
             )
-            tell.event("error", error=error_to_message(ours))
+            self._fail(tell, ours)
+
+    def _fail(self, tell: Tell, error: EngineError) -> None:
+        """Tell it. Half a model is left where a load failed: the next one begins in a new child."""
+        fatal = self._info is None
+        tell.event("error", error=error_to_message(error), fatal=fatal)
+        if fatal:
+            os._exit(0)
 
     def _do(self, request: Message, tell: Tell) -> Message:
         match request["op"]:

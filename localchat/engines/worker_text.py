@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from localchat.core.errors import EngineError
+from localchat.engines.thinking import overlap
 
 Turn = dict[str, str]
 """``role`` (system, user, assistant) and ``content``."""
@@ -146,15 +147,7 @@ class Assembler:
             return text[: min(found)]
         if last:
             return text
-        keep = max((_overlap(text, stop) for stop in self._stop), default=0)
+        keep = max((overlap(text, stop) for stop in self._stop), default=0)
         if keep:
             text, self._held = text[:-keep], text[-keep:]
         return text
-
-
-def _overlap(text: str, stop: str) -> int:
-    """How much of the end of ``text`` is a beginning of ``stop``."""
-    for size in range(min(len(text), len(stop) - 1), 0, -1):
-        if stop.startswith(text[-size:]):
-            return size
-    return 0
