@@ -144,7 +144,7 @@ class Engine(BaseChatModel):
     thinking: bool = Field(False, description="Whether a model that can think first may do so.")
 
     def writing(self, given: dict[str, Any]) -> dict[str, Any]:
-        """How this answer is to be written: our fields, and what was ``given`` with the question."""
+        """How this answer is to be written: our fields, or what was ``given`` with the question."""
         return {name: given.get(name, getattr(self, name)) for name in WRITING}
 
     @property

@@ -112,7 +112,7 @@ class ChildEngine(Engine):
         """
         while not self._is_loaded:
             try:
-                for phase in self._load_once():
+                for phase in self._load_once():  # noqa: UP028 - closed at once, not in the end
                     yield phase
             except EngineError as error:
                 rung = self._state.failed(error, self._tried())
@@ -178,7 +178,7 @@ class ChildEngine(Engine):
 
     def _wanted(self) -> Message:
         rung = self._state.rungs[-1] if self._state.rungs else None
-        wanted = {"gpu_layers": self.gpu_layers, "context": self.context}
+        wanted: Message = {"gpu_layers": self.gpu_layers, "context": self.context}
         if rung:
             wanted = {"gpu_layers": rung.gpu_layers, "context": rung.context or self.context}
         return {"path": str(self.path), "threads": self.threads, **wanted}
