@@ -140,12 +140,11 @@ class ChildEngine(Engine):
 
     def _tried(self) -> Tried:
         """What the last load was tried with, as far as the child could say."""
-        wanted = self._wanted()
-        said = self._state.tried
+        tried: Message = {**self._wanted(), **self._state.tried}
         return Tried(
-            gpu_layers=int(said.get("gpu_layers", max(wanted["gpu_layers"] or 0, 0))),
-            layers=int(said.get("layers", 0)),
-            context=int(said.get("context", wanted["context"] or 0)),
+            gpu_layers=max(tried["gpu_layers"] or 0, 0),
+            layers=tried.get("layers", 0),
+            context=tried["context"] or 0,
         )
 
     def close(self) -> None:
