@@ -153,12 +153,10 @@ class LocalChat:
     def chain(self, settings: Settings) -> Chain:
         """The retrieval chain for these settings. Expensive to import, cheap to make: cache it."""
         from localchat.chat.chain import build_chain
+        from localchat.engines.base import WRITING
 
         engine = self.engine(settings)
-        options = {
-            "answer_tokens": settings.answer_tokens,
-            "temperature": settings.temperature,
-        }
+        options = {name: getattr(settings, name) for name in WRITING}
         return build_chain(
             self.library.retriever(settings.passages),
             engine.bind(**options),

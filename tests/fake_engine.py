@@ -16,20 +16,30 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 from pydantic import Field, PrivateAttr
 
 from localchat.core.errors import EngineError, PromptTooLong
-from localchat.engines.base import HEARTBEAT, Engine, Phase, phase_chunk
+from localchat.engines.base import (
+    HEARTBEAT,
+    Ended,
+    Engine,
+    Phase,
+    last_chunk,
+    phase_chunk,
+    text_chunk,
+    thought_chunk,
+)
+from localchat.engines.thinking import Splitter
 
 
 class FakeEngine(Engine):
     """Obeys the contract. A token is a word; ``delay`` is the seconds that each takes.
 
     ``enqueue`` takes texts and errors: an error is raised in the place of an answer, and with
-    nothing in the queue the answer is ``default``. ``stopped`` counts the answers cut off.
+    nothing in the queue the answer is ``default``; what stands in it between ``<think>`` and
+    ``</think>`` is thought, not said. ``stopped`` counts the answers cut off.
     """
 
     delay: float = 0.0
@@ -117,35 +127,24 @@ class FakeEngine(Engine):
         yield self._at(Phase("writing"))
         begun = time.monotonic()
         words = re.findall(r"\s*\S+|\s+$", reply)
+        splitter = Splitter()
         for word in words:
             until = time.monotonic() + self.delay
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(left, HEARTBEAT / 2))
-                yield ChatGenerationChunk(message=AIMessageChunk(content=""))
+                yield text_chunk("")
             if self._epoch != epoch:
                 raise EngineError("The model was unloaded before the answer was complete.")
-            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+            for kind, text in splitter.add(word):
+                yield thought_chunk(text) if kind == "thought" else text_chunk(text)
+        for kind, text in splitter.finish():
+            yield thought_chunk(text) if kind == "thought" else text_chunk(text)
         seconds = time.monotonic() - begun
-        yield _last_chunk(self.title, tokens, len(words), waited, seconds)
+        timings = {"waiting": waited, "loading": 0.0, "reading": 0.0, "writing": seconds}
+        speed = len(words) / max(seconds, 1e-6)
+        yield last_chunk(self.title, Ended("stop", tokens, len(words), timings, per_second=speed))
 
     def _at(self, phase: Phase) -> ChatGenerationChunk:
         self._phase = phase
         return phase_chunk(phase)
 
-
-def _last_chunk(
-    model: str, tokens_in: int, tokens_out: int, waited: float, seconds: float
-) -> ChatGenerationChunk:
-    message = AIMessageChunk(
-        content="",
-        usage_metadata=UsageMetadata(
-            input_tokens=tokens_in, output_tokens=tokens_out, total_tokens=tokens_in + tokens_out
-        ),
-        response_metadata={
-            "model": model,
-            "finish_reason": "stop",
-            "timings": {"waiting": waited, "loading": 0.0, "reading": 0.0, "writing": seconds},
-        },
-        chunk_position="last",
-    )
-    return ChatGenerationChunk(message=message)

@@ -58,6 +58,12 @@ class Answer:
     by_quotes: bool = True
     model: str = ""
     text: str = ""
+    thoughts: str = ""
+    """What the model thought before it answered: never part of the answer."""
+    sent: str = ""
+    written: str = ""
+    """What the model was given to read, and what it wrote where that is not ``text``: a later
+    prompt repeats both to the letter, so that the model need not read them again."""
     quotes: tuple[Quote, ...] = ()
     passages: tuple[Passage, ...] = ()
     citations: tuple[Citation, ...] = ()
@@ -66,6 +72,11 @@ class Answer:
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds: ``quotes`` until they were shown, ``first_token``, ``total``."""
     usage: dict[str, int] = field(default_factory=dict)
+    """Tokens: ``prompt_tokens``, of which ``kept_tokens`` needed no reading, ``answer_tokens``."""
+    speed: float = 0.0
+    """Tokens per second while writing."""
+    cut_off: bool = False
+    """Whether the answer reached the longest length that it may have."""
 
     def passage(self, number: int) -> Passage | None:
         """The passage with that number."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.ai import UsageMetadata
 
 from localchat.chat.answer import Answer, Passage, Turn
 from localchat.chat.chain import Asked, Chain, Evidence, passage_of, stream
@@ -82,6 +83,7 @@ class Asking:
         self._changed = threading.Condition()
         self._version = 0
         self._written = ""
+        self._thought = ""
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._began = time.perf_counter()
@@ -180,7 +182,7 @@ class Asking:
             )
         if "prompt" in event:
             packed: Packed = event["prompt"]
-            self._set(left_out=packed.left_out)
+            self._set(left_out=packed.left_out, sent=packed.sent)
         if "loading" in event:
             self._take_chunk(event["loading"])
         if "answer" in event:
@@ -191,6 +193,9 @@ class Asking:
         if phase is not None:
             self.phase = phase
             self._set()
+        if thought := chunk.additional_kwargs.get("reasoning_content"):  # as LangChain names it
+            self._thought += thought
+            self._set(thoughts=self._thought.strip())
         text = str(chunk.content)
         if text:
             timings = self._answer.timings
@@ -202,12 +207,20 @@ class Asking:
                 shown = clean(settled(shown), len(self._given))
             self._set(text=shown, timings=timings)
         if chunk.usage_metadata:
-            self._set(
-                usage={
-                    "prompt_tokens": chunk.usage_metadata["input_tokens"],
-                    "answer_tokens": chunk.usage_metadata["output_tokens"],
-                }
-            )
+            self._take_end(chunk, chunk.usage_metadata)
+
+    def _take_end(self, chunk: AIMessageChunk, usage: UsageMetadata) -> None:
+        """What the engine says of the whole answer, in its last chunk."""
+        details = usage.get("input_token_details", {})
+        self._set(
+            usage={
+                "prompt_tokens": usage["input_tokens"],
+                "kept_tokens": details.get("cache_read", 0),
+                "answer_tokens": usage["output_tokens"],
+            },
+            speed=float(chunk.response_metadata.get("tokens_per_second", 0.0)),
+            cut_off=chunk.response_metadata.get("finish_reason") == "length",
+        )
 
     def _end(self, state: str, error: str = "") -> None:
         """Check the citations and close the books; whatever was written is kept."""
@@ -216,7 +229,8 @@ class Asking:
         if answer.by_quotes:
             citations = cite_quotes(answer.quotes)
         elif text:
-            text = clean(text, len(self._given))
+            written, text = text, clean(text, len(self._given))
+            self._set(written=written if written != text else "")
             citations = cite(text, self._given, self._embed, self._languages)
         self._set(
             state=state, error=error, text=text, citations=citations, timings=self._timed("total")

@@ -1,7 +1,7 @@
 """What a model is told: how to answer, the passages, the question.
 
-What stays the same stands first (the instructions, then earlier turns), so that an engine which
-keeps its last prompt reads only what is new.
+What stays the same stands first (the instructions, then earlier turns **as they were sent**, with
+their passages), so that an engine which keeps its last prompt reads only what is new.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ SYSTEM = (
 MESSAGE_OVERHEAD = 12
 """Tokens that a chat template puts round one message, at most, in the templates that are common."""
 _FOOTNOTE = re.compile(r"\[(\d{1,3})\]")
-EARLIER_TURNS = 3
-EARLIER_SHARE = 0.25
+EARLIER_SHARE = 0.5
 """The part of the room, at most, that earlier turns may take."""
 
 
@@ -35,6 +34,8 @@ class Packed:
     """What fits the context window."""
 
     messages: list[BaseMessage]
+    sent: str
+    """The last message: passages and question, as the model reads them."""
     passages: list[Document]
     """The ones that were given, in the order of their numbers."""
     left_out: int
@@ -77,24 +78,40 @@ def pack(
             "quotes": [{"number": quote.number, "text": quote.text} for quote in quotes]
         },
     )
-    return Packed([SystemMessage(SYSTEM), *earlier, last], given, len(passages) - len(given))
+    messages = [SystemMessage(SYSTEM), *earlier, last]
+    return Packed(messages, body, given, len(passages) - len(given))
 
 
 def _earlier(
     history: Sequence[Turn], room: int, count: Callable[[str], int]
 ) -> tuple[list[BaseMessage], int]:
-    """The latest turns that fit, oldest first, and their size in tokens."""
-    messages: list[BaseMessage] = []
+    """The latest turns that fit, oldest first, and their size in tokens.
+
+    They grow from turn to turn until ``room`` is used up, and begin anew with the latest one then.
+    To drop only the oldest each time would change the beginning of every prompt, and each would
+    have to be read from there.
+    """
+    kept: list[BaseMessage] = []
     used = 0
-    for turn in reversed(history[-EARLIER_TURNS:]):
+    for turn in history:
         if not turn.answer.text or turn.answer.by_quotes:
             continue
-        size = count(turn.question) + count(turn.answer.text) + 2 * MESSAGE_OVERHEAD
+        sent, size = _as_sent(turn, room, count)
         if used + size > room:
-            break
-        messages[:0] = [HumanMessage(turn.question), AIMessage(turn.answer.text)]
-        used += size
-    return messages, used
+            kept, used = [], 0
+        if size <= room:
+            kept += [HumanMessage(sent), AIMessage(turn.answer.written or turn.answer.text)]
+            used += size
+    return kept, used
+
+
+def _as_sent(turn: Turn, room: int, count: Callable[[str], int]) -> tuple[str, int]:
+    """What was asked, with its passages where they fit, and the size of the turn in tokens."""
+    answered = count(turn.answer.written or turn.answer.text) + 2 * MESSAGE_OVERHEAD
+    size = count(turn.answer.sent) + answered
+    if turn.answer.sent and size <= room:
+        return turn.answer.sent, size
+    return turn.question, count(turn.question) + answered
 
 
 def _numbered(number: int, passage: Document, content: str) -> str:

@@ -20,6 +20,18 @@ from localchat.core.folder import storage_errors
 EngineName = Literal["quotes", "llama.cpp", "gpt4all", "llamafile", "server"]
 
 
+class Server(BaseModel):
+    """An OpenAI-compatible server. ``models`` are those it listed when it was last asked."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    url: str
+    key: str = Field("", repr=False)
+    agreed: bool = Field(False, description="Data may leave this computer for it.")
+    kind: str = Field("", description="Which program it is, for people.")
+    models: tuple[str, ...] = ()
+
+
 class Settings(BaseModel):
     """All settings, flat. ``None`` means "automatic": the app chooses and says why."""
 
@@ -27,9 +39,9 @@ class Settings(BaseModel):
 
     engine: EngineName = Field("quotes", description="What answers: the quotes alone, or a model.")
     model: str = Field("", description="Path of the model's file, or its name at the server.")
-    server_url: str = Field("", description="Address of an OpenAI-compatible server.")
-    server_key: str = Field("", repr=False, description="Its key, where it wants one.")
-    servers_allowed: tuple[str, ...] = Field((), description="Other computers agreed to.")
+    server_url: str = Field("", description="Address of the server that answers.")
+    server_key: str = Field("", repr=False, description="Its key, if not among the servers.")
+    servers: tuple[Server, ...] = Field((), description="The servers that are known.")
     gpu_layers: int | None = Field(None, ge=0, description="Layers on the GPU.")
     context_tokens: int | None = Field(None, ge=256, description="Context window, in tokens.")
     threads: int | None = Field(None, ge=1, le=512, description="Threads that compute.")
@@ -51,6 +63,14 @@ class Settings(BaseModel):
     fetch_bytes: int = Field(50_000_000, gt=0, description="Largest page or file, in bytes.")
     question_characters: int = Field(8_000, gt=0, description="Longest question, in characters.")
     chroma_url: str = Field("", description="Address of a Chroma server; empty: embedded.")
+
+
+    @property
+    def server(self) -> Server:
+        """The server that answers, with what is known of it."""
+        known = next((s for s in self.servers if s.url == self.server_url), None)
+        known = known or Server(url=self.server_url)
+        return known.model_copy(update={"key": known.key or self.server_key})
 
 
 def load_settings(path: Path) -> Settings:
@@ -93,6 +113,8 @@ def save_settings(path: Path, **changes: Any) -> None:
     with storage_errors(path.parent):
         half = path.with_suffix(".new")
         kept = {**unknown, **settings.model_dump(exclude_defaults=True, exclude_none=True)}
+        # A key of a server is for nobody else's eyes.
+        half.touch(mode=0o600)
         half.write_text(tomli_w.dumps(kept), encoding="utf-8")
         half.replace(path)
 

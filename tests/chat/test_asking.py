@@ -57,6 +57,21 @@ def test_an_answer_with_its_passages_quotes_citations_and_times() -> None:
     assert ended == [answer]
 
 
+def test_what_a_model_thinks_is_kept_apart_and_is_never_cited() -> None:
+    engine = FakeEngine(default=f"<think>Passage [1] or [2]? Let me see.</think>{TURNS} [1].")
+    answer = asking_of(QUESTION, engine).start().wait(10)
+    assert answer.thoughts == "Passage [1] or [2]? Let me see."
+    assert answer.text == f"{TURNS} [1]."
+    assert [citation.number for citation in answer.citations] == [1]
+
+
+def test_what_was_sent_and_written_is_kept_to_the_letter() -> None:
+    engine = FakeEngine(default=f"{TURNS} [1]. It is invented [9].")
+    answer = asking_of(QUESTION, engine).start().wait(10)
+    assert answer.sent == engine.history[0][-1].text
+    assert answer.written == f"{TURNS} [1]. It is invented [9]."
+
+
 def test_an_answer_by_quotes_marks_its_exact_sentences() -> None:
     answer = asking_of(QUESTION, QuotesEngine(), by_quotes=True).start().wait(10)
     assert answer.text.startswith(f"{TURNS}. [1]")

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from localchat.chat.answer import Answer, Quote, Turn
-from localchat.chat.prompts import EARLIER_TURNS, MESSAGE_OVERHEAD, SYSTEM, Packed, pack
+from localchat.chat.prompts import MESSAGE_OVERHEAD, SYSTEM, Packed, pack
 from tests.chat.kit import LAMP, TEA, document
 
 
@@ -71,15 +71,50 @@ def test_the_prompt_never_takes_more_than_its_room(seed: int) -> None:
     assert len(packed.passages) >= min(len(passages), 1)
 
 
-def test_earlier_turns_stand_before_the_passages_oldest_first_and_only_the_latest() -> None:
-    history = [
-        Turn(n, f"Question {n}?", Answer(by_quotes=False, text=f"Answer {n}.")) for n in range(6)
+def conversation(turns: int, room: int, passages: int = 2) -> list[Packed]:
+    """The prompts of so many turns, each of which follows from those before it."""
+    prompts: list[Packed] = []
+    history: list[Turn] = []
+    for n in range(turns):
+        found = [document(f"{LAMP} {n} " + "word " * 30, p) for p in range(passages)]
+        prompts.append(pack(f"Question {n}?", found, [], history, room, count))
+        answer = Answer(by_quotes=False, text=f"Answer {n}.", sent=prompts[-1].sent)
+        history.append(Turn(n, f"Question {n}?", answer))
+    return prompts
+
+
+def said(packed: Packed) -> list[str]:
+    return [str(message.content) for message in packed.messages]
+
+
+def test_earlier_turns_stand_before_the_passages_oldest_first_as_they_were_sent() -> None:
+    first, second, third = conversation(3, 4096)
+    assert said(second)[:2] == said(first)
+    assert said(second)[2] == "Answer 0."
+    assert said(third)[: len(said(second))] == said(second)
+    assert isinstance(third.messages[2], AIMessage)
+
+
+def test_what_the_model_wrote_is_repeated_to_the_letter() -> None:
+    answer = Answer(by_quotes=False, text="A. [1]", written="A. [1] [99]", sent="[1] T\n\nQ?")
+    packed = pack("And?", [document(LAMP)], [], [Turn(1, "Q?", answer)], 4096, count)
+    assert said(packed)[1:3] == ["[1] T\n\nQ?", "A. [1] [99]"]
+
+
+def test_when_the_room_is_used_up_the_conversation_begins_anew_and_grows_again() -> None:
+    prompts = conversation(12, 800)
+    goes_on = [
+        said(later)[: len(earlier.messages)] == said(earlier)
+        for earlier, later in zip(prompts, prompts[1:], strict=False)
     ]
-    packed = pack("And now?", [document(LAMP)], [], history, 4096, count)
-    earlier = [str(message.content) for message in packed.messages[1:-1]]
-    assert len(earlier) == 2 * EARLIER_TURNS
-    assert earlier[:2] == ["Question 3?", "Answer 3."]
-    assert isinstance(packed.messages[2], AIMessage)
+    assert 0 < goes_on.count(False) < goes_on.count(True)
+    assert all(size(packed) <= 800 for packed in prompts)
+
+
+def test_a_turn_too_long_with_its_passages_comes_without_them() -> None:
+    answer = Answer(by_quotes=False, text="Brief.", sent="word " * 900)
+    packed = pack("And?", [document(LAMP)], [], [Turn(1, "Q?", answer)], 1_000, count)
+    assert said(packed)[1:3] == ["Q?", "Brief."]
 
 
 def test_answers_by_quotes_and_answers_that_failed_are_no_history() -> None:
