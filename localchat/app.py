@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from localchat.chat.answer import Answer, Turn
 from localchat.chat.conversations import Conversations
 from localchat.core.database import Database
-from localchat.core.errors import FolderInUse, ModelFileError
+from localchat.core.errors import FolderInUse
 from localchat.core.folder import DataFolder
 from localchat.core.settings import Settings, load_settings, save_settings
 from localchat.library.library import Library
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from localchat.chat.asking import Asking
     from localchat.chat.chain import Chain
     from localchat.engines.base import Engine
-    from localchat.models.gguf import BrokenModel, ModelFile
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,7 @@ class LocalChat:
     """The app without a window. Made by ``open_localchat``; ``close()`` it at the end."""
 
     def __init__(self, folder: DataFolder, lock: FileLock) -> None:
+        from localchat.answering.answering import Answering
         from localchat.engines.onnx_embeddings import OnnxEmbeddings
         from localchat.engines.room import EngineRoom
         from localchat.engines.shelf import EngineShelf
@@ -51,6 +51,9 @@ class LocalChat:
         self.embedder = OnnxEmbeddings(embedder_folder())
         self.room = EngineRoom()
         self.engines = EngineShelf(folder.logs)
+        self.answering = Answering(
+            folder, lambda: self.settings, self.change, self.engine, self.room
+        )
         self.library = Library(
             folder, self.database, self.embedder, self.settings, busy=lambda: self.room.busy
         )
@@ -118,33 +121,6 @@ class LocalChat:
             self.library.add_file(GUIDE, content, "text/markdown")
 
     # Models
-
-    def models(self) -> list[ModelFile | BrokenModel]:
-        """The GGUF files in the models folder; broken ones carry their reason."""
-        from localchat.models.gguf import models_in
-
-        return models_in(self.folder.models)
-
-    def find_model(self, path_or_name: str) -> Path:
-        """A GGUF file by its path, its file name, or the beginning of its name.
-
-        Raises:
-            ModelFileError: there is no such file.
-        """
-        given = Path(path_or_name).expanduser()
-        if given.is_file():
-            return given.absolute()
-        wanted = path_or_name.casefold()
-        here = [model.path for model in self.models()]
-        for path in sorted(here):
-            if path.name.casefold() == wanted or path.stem.casefold().startswith(wanted):
-                return path
-        names = ", ".join(path.name for path in here) or "none yet"
-        raise ModelFileError(
-            given,
-            f"There is no model “{path_or_name}”.",
-            f"Give the path of a GGUF file, or the name of one in {self.folder.models} ({names}).",
-        )
 
     def engine(self, settings: Settings) -> Engine:
         """The engine that these settings name. It is not loaded by this."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from starting import LOG, PYTHON, ROOT
 from starting.environment import set_up
+from starting.gpu import KINDS
 from starting.programs import CommandFailed, SetupError, app_environment, cause, run_logged, say
 
 COMMANDS = ("add", "ask", "search", "sources", "remove", "bench", "doctor")
@@ -20,6 +21,8 @@ LocalChat: talk with your own documents on your own computer.
   python3 start.py                 open LocalChat in the browser
       --no-browser                 do not open the browser, only say the address
       --port N                     use this port
+      --gpu KIND                   get the llama.cpp that uses the graphics card, and keep to it:
+                                   auto, cuda (NVIDIA), vulkan, metal (Mac), none (processor)
       --repair                     install everything again, and try missing engines again
   python3 start.py COMMAND ...     the same from a terminal (COMMAND --help says more):
       add, ask, search, sources, remove, bench, doctor
@@ -77,14 +80,14 @@ def main(arguments: list[str]) -> int:
 
 
 def open_app(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        "start.py", usage="start.py [--no-browser] [--port N] [--repair]", add_help=False
-    )
+    usage = f"start.py [--no-browser] [--port N] [--gpu {'|'.join(KINDS)}] [--repair]"
+    parser = argparse.ArgumentParser("start.py", usage=usage, add_help=False)
     parser.add_argument("--no-browser", action="store_true")
     parser.add_argument("--port", type=int)
+    parser.add_argument("--gpu", choices=KINDS, default="")
     parser.add_argument("--repair", action="store_true")
     options = parser.parse_args(arguments)
-    set_up(repair=options.repair)
+    set_up(repair=options.repair, gpu=options.gpu)
     serve = ["serve"]
     if options.port is not None:
         serve += ["--port", str(options.port)]

@@ -5,20 +5,18 @@ So an engine counts as installed only once a process of its own has imported it;
 there, the reason goes into the record and LocalChat works without it.
 """
 
-import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from starting import ROOT
 from starting.programs import CommandFailed, SetupError, ask_python, cause, install, say, uninstall
+from starting.toolkits import cuda_answer, missing_to_build
 
 LLAMA, GPT4ALL = "llama-cpp-python", "gpt4all"
 MODULES = {LLAMA: "llama_cpp", GPT4ALL: "gpt4all"}
@@ -41,7 +39,7 @@ def get_engine(package: str, before: dict[str, Any]) -> dict[str, Any]:
         try:
             install(*options, f"{package}=={pin}", "-c", ROOT / "constraints.txt")
         except CommandFailed as failure:
-            problems.append(f"The {how} could not be installed. {cause(failure.output)}")
+            problems.append(not_installed(how, failure.output))
             continue
         trouble = why_not(package)
         if trouble is None:
@@ -70,9 +68,14 @@ def version_of(package: str) -> str:
 
 
 def why_not(package: str) -> str | None:
-    """None if the engine can be imported, which is tried in a process that may crash."""
+    """None if the engine can be imported."""
+    return failure_of(f"import {MODULES[package]}")
+
+
+def failure_of(script: str) -> str | None:
+    """None if the script ends well; it is tried in a process of its own, which may crash."""
     try:
-        answer = ask_python("-c", f"import {MODULES[package]}")
+        answer = ask_python("-c", script)
     except subprocess.TimeoutExpired:
         return "loading it did not end within five minutes"
     if answer.returncode == 0:
@@ -82,39 +85,56 @@ def why_not(package: str) -> str | None:
     return (answer.stderr.strip().splitlines() or ["no message"])[-1][:300]
 
 
+def not_installed(how: str, output: str) -> str:
+    """Why pip, or uv, could not install a build, in words."""
+    if "No matching distribution" in output or "No solution found" in output:
+        return f"The {how} is not offered for this kind of computer."
+    return f"The {how} could not be installed. {cause(output).rstrip('.')}."
+
+
 def ways_to(package: str, version: str) -> Iterable[Way]:
     if package == GPT4ALL:
         return [("ready-made package", ["--only-binary", GPT4ALL])]
     variants = wheel_variants(platform.system(), platform.machine(), cuda_version())
-    return ways_to_llama(version, variants, fetch, has_compiler)
+    return ways_to_llama(version, filter(can_load, variants), fetch, missing_to_build)
 
 
 def ways_to_llama(
     version: str,
-    variants: list[str],
+    variants: Iterable[str],
     fetch: Callable[[str], str],
-    has_compiler: Callable[[], bool],
+    missing: Callable[[str], list[str]],
 ) -> Iterator[Way]:
     """A generator: the next way is only looked for when the one before did not work."""
+    yield from ready_made(version, variants, fetch, "--extra-index-url")
+    reasons = missing("none")
+    if reasons:
+        yield " ".join(reasons), None
+    else:
+        say("        Building llama.cpp from its source: about 5 minutes on two cores, only once.")
+        yield "build made here from source", []
+
+
+def ready_made(
+    version: str, variants: Iterable[str], fetch: Callable[[str], str], index_option: str
+) -> Iterator[Way]:
+    """The project's own builds of this version; the last way is closed, and says why."""
+    tried: set[str] = set()
     for variant in variants:
         index = f"{WHEELS}/{variant}"
+        if cuda_major(variant) in tried:  # what one lacks here, its brothers lack too
+            continue
         try:
             offered = f"llama_cpp_python-{version}-" in fetch(f"{index}/{LLAMA}/")
         except urllib.error.HTTPError:
             continue  # this variant is not published
         except (OSError, ValueError):
             yield "The index of ready-made builds does not answer.", None
-            break
+            return
         if offered:
-            options = ["--only-binary", LLAMA, "--extra-index-url", index]
-            yield f"ready-made build ({variant})", options
-    else:
-        yield "There is no other ready-made build for this computer.", None
-    if has_compiler():
-        say("        Building llama.cpp from its source: about 5 minutes on two cores, only once.")
-        yield "build made here from source", []
-    else:
-        yield f"There is no C++ compiler to build it with. {compiler_hint()}", None
+            tried.add(cuda_major(variant) or variant)
+            yield f"ready-made build ({variant})", ["--only-binary", LLAMA, index_option, index]
+    yield f"There is no {'other ' if tried else ''}ready-made build for this computer.", None
 
 
 def fetch(address: str) -> str:
@@ -133,49 +153,30 @@ def wheel_variants(system: str, machine: str, cuda: tuple[int, int] | None) -> l
     return [f"cu{major}{minor}" for major, minor in CUDA_BUILDS if (major, minor) <= cuda] + ["cpu"]
 
 
+def cuda_major(variant: str) -> str:
+    """12 where the variant is cu124; empty for a build without CUDA."""
+    return variant[2:4] if variant.startswith("cu") else ""
+
+
+def can_load(variant: str) -> bool:
+    """False where NVIDIA's libraries that the build needs are missing for sure.
+
+    The builds do not bring them, and each is hundreds of megabytes to download in vain.
+    """
+    major = cuda_major(variant)
+    if not major or sys.platform != "linux":
+        return True
+    name = f"libcudart.so.{major}" + (".0" if major == "11" else "")
+    return failure_of(f"import ctypes; ctypes.CDLL({name!r})") is None
+
+
 def cuda_version() -> tuple[int, int] | None:
     """The newest CUDA that the NVIDIA driver can run; None where no such driver answers."""
-    try:
-        answer = subprocess.run(
-            ["nvidia-smi"], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return cuda_in(answer.stdout) if answer.returncode == 0 else None
+    answer = cuda_answer()
+    return None if answer is None else cuda_in(answer)
 
 
 def cuda_in(text: str) -> tuple[int, int] | None:
     """Newer drivers write "CUDA UMD Version"."""
     found = re.search(r"CUDA (?:\w+ )?Version\s*:\s*(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else None
-
-
-def has_compiler() -> bool:
-    if os.name == "nt":
-        return bool(shutil.which("cl")) or has_visual_studio()
-    if sys.platform == "darwin":  # /usr/bin/cc is always there, and may only offer an installation
-        return succeeds("xcode-select", "-p")
-    c = (os.environ.get("CC", ""), "cc", "gcc", "clang")
-    cpp = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
-    return any(map(shutil.which, c)) and any(map(shutil.which, cpp))
-
-
-def has_visual_studio() -> bool:
-    programs = os.environ.get("PROGRAMFILES(X86)", "")
-    vswhere = Path(programs, "Microsoft Visual Studio", "Installer", "vswhere.exe")
-    tools = "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"
-    return vswhere.exists() and succeeds(vswhere, "-products", "*", "-requires", tools)
-
-
-def succeeds(*command: str | Path) -> bool:
-    """Ended well, and named something."""
-    answer = subprocess.run(command, capture_output=True, check=False)
-    return answer.returncode == 0 and bool(answer.stdout.strip())
-
-
-def compiler_hint() -> str:
-    if os.name == "nt":
-        return 'Install "Visual Studio Build Tools" with "Desktop development with C++".'
-    if sys.platform == "darwin":
-        return "To have one: xcode-select --install"
-    return "To have one, on Debian and Ubuntu: sudo apt install build-essential"

@@ -8,9 +8,11 @@ files it depends on, so that the next start only reads those files and one recor
     folder      where it was made
     steps       {step: fingerprint} of what is done (for an engine: what was tried)
     unfinished  the step at work; still named there if it was killed in the middle
+    gpu         what `--gpu` asked for last; missing where nobody ever asked
     engines     {"llama-cpp-python": {"installed": true, "how": "ready-made build (metal)"},
                  "gpt4all": {"installed": false, "reason": "…"}}
                 "note", where there is one: why it was not had in a better way
+                "gpu", where somebody asked: what this build computes on
     embedder    {"installed": true, "how": "…"}
 """
 
@@ -31,6 +33,7 @@ from typing import Any, NamedTuple
 
 from starting import MINOR, PYTHON, RECORD, ROOT, VENV
 from starting.engines import GPT4ALL, LLAMA, get_engine
+from starting.gpu import get_llama
 from starting.programs import (
     CommandFailed,
     SetupError,
@@ -52,17 +55,20 @@ class Step(NamedTuple):
     work: Callable[[Record, bool], None]
 
 
-def set_up(with_tests: bool = False, repair: bool = False) -> None:
+def set_up(with_tests: bool = False, repair: bool = False, gpu: str = "") -> None:
     """Make `.venv` what it has to be. Takes milliseconds when nothing is to be done."""
     record = read_record()
-    if is_untouched(record) and not steps_to_do(record, with_tests, repair):
+    if is_untouched(record) and not steps_to_do(record, with_tests, repair, gpu):
         return
     with only_one_set_up():
         record = read_record()  # again: the other start may just have done it all
         usable = environment_is_usable(record)
         if not usable:
-            record = new_record()
-        todo = steps_to_do(record, with_tests, repair)
+            wish = {"gpu": record["gpu"]} if record.get("gpu") else {}
+            record = new_record() | wish
+        if gpu:
+            record["gpu"] = gpu
+        todo = steps_to_do(record, with_tests, repair, gpu)
         total = len(todo) + (not usable)
         if not usable:
             say(f"1 of {total}  Making a private Python environment...")
@@ -70,19 +76,27 @@ def set_up(with_tests: bool = False, repair: bool = False) -> None:
         record.update(python=MINOR, folder=str(ROOT), unfinished=None)
         write_record(record)
         for number, name in enumerate(todo, total - len(todo) + 1):
-            do_step(name, record, repair, f"{number} of {total}")
+            do_step(name, record, repair or name in asked_for(gpu), f"{number} of {total}")
 
 
-def steps_to_do(record: Record, with_tests: bool, repair: bool) -> list[str]:
+def steps_to_do(record: Record, with_tests: bool, repair: bool, gpu: str) -> list[str]:
     left_out = set() if with_tests else {"dev"}
     if os.environ.get("LOCALCHAT_SKIP_ENGINES") == "1":
         left_out |= {LLAMA, GPT4ALL}
     return [
         name
         for name, step in STEPS.items()
-        if name not in left_out
-        and (repair or record["steps"].get(name) != fingerprint(*step.depends_on))
+        if name in asked_for(gpu)
+        or (
+            name not in left_out
+            and (repair or record["steps"].get(name) != fingerprint(*step.depends_on))
+        )
     ]
+
+
+def asked_for(gpu: str) -> set[str]:
+    """The steps that somebody asks for with `--gpu`."""
+    return {LLAMA} if gpu else set()
 
 
 def do_step(name: str, record: Record, repair: bool, count: str) -> None:
@@ -124,7 +138,10 @@ def build_embedder(record: Record, repair: bool) -> None:
 
 
 def install_llama(record: Record, repair: bool) -> None:
-    record["engines"][LLAMA] = get_engine(LLAMA, record["engines"].get(LLAMA, {}))
+    before = record["engines"].get(LLAMA, {})
+    wish = record.get("gpu")
+    entry = get_llama(wish, before, repair) if wish else get_engine(LLAMA, before)
+    record["engines"][LLAMA] = entry
 
 
 def install_gpt4all(record: Record, repair: bool) -> None:

@@ -36,6 +36,8 @@ SIGNS = {  # what installers write, in lower case, and what it means
     ),
 }
 
+BUILD_SAID = re.compile(r"CMake Error[^\n]*\n\s*([^\n]+)|(fatal error[: ][^\n]+)")
+
 
 class SetupError(Exception):
     """A step failed. The message is for people: what happened, and what to do next."""
@@ -64,6 +66,9 @@ def cause(output: str) -> str:
     for sentence, signs in SIGNS.items():
         if any(sign in text for sign in signs):
             return sentence
+    build = BUILD_SAID.search(output)  # before what pip says about it, which is always the same
+    if build:
+        return f"The build ended with: {(build[1] or build[2]).strip()[:300]}"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()] or lines or ["none"]
     untried = sys.version_info >= (3, 15)
@@ -121,13 +126,13 @@ def doing(output: str) -> str:
     return f"{len(found)} packages found, at {found[-1]}" if found else "still working"
 
 
-def install(*arguments: str | Path) -> None:
+def install(*arguments: str | Path, env: Mapping[str, str] | None = None) -> None:
     uv = shutil.which("uv")
     if uv:
-        run_logged(uv, "pip", "install", "--python", PYTHON, *arguments)
+        run_logged(uv, "pip", "install", "--python", PYTHON, *arguments, env=env)
     else:
         quiet = ("--disable-pip-version-check", "--no-input")
-        run_logged(PYTHON, "-m", "pip", "install", *quiet, *arguments)
+        run_logged(PYTHON, "-m", "pip", "install", *quiet, *arguments, env=env)
 
 
 def uninstall(package: str) -> None:

@@ -13,6 +13,7 @@ The vocabulary is of the SentencePiece kind: bytes, some English words, and the 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CHAT_TEMPLATE = (
@@ -42,21 +43,33 @@ def write_tiny_gguf(
     spoken_by_byte: str = "",
     architecture: str = "llama",
     chatml: bool = False,
+    control: Sequence[str] = (),
+    candidates: Mapping[str, float] | None = None,
+    layers: int | None = None,
+    heads: int = 2,
+    kv_heads: Sequence[int] = (),
+    window: int = 0,
+    tensors_per_file: int = 0,
 ) -> Path:
     """Write a model to ``path`` that says ``reply`` to whatever it is asked.
 
     ``endless`` says it again and again, ``slow`` takes some milliseconds per token (25 MB),
     the characters of ``spoken_by_byte`` come one byte at a time (each byte once),
-    ``chatml`` has its control tokens in the vocabulary.
+    ``chatml`` has its control tokens in the vocabulary, and ``control`` are more of them, which
+    the reply may say. With ``candidates`` there is no reply: each token may be any of these, with
+    the logits given. ``kv_heads`` are one number per layer; a ``window`` is for gemma3.
+    With ``tensors_per_file`` there are several files, and the first of them is returned.
     """
     import gguf
     import numpy as np
 
-    width, inner, layers = (128, 4096, 8) if slow else (64, 32, 1)
-    control = ["<unk>", "<s>", "</s>", *CONTROL]
-    control += ["<|im_start|>", "<|im_end|>"] if chatml else []
-    pieces = _unique_pieces(reply, spoken_by_byte)
-    vocabulary = dict.fromkeys(control, gguf.TokenType.CONTROL)
+    width, inner, count = (128, 4096, 8) if slow else (64, 32, 1)
+    layers = layers or count
+    shared = [*kv_heads] or [heads] * layers
+    known = ["<unk>", "<s>", "</s>", *CONTROL]
+    known += ["<|im_start|>", "<|im_end|>"] if chatml else []
+    pieces = [*candidates] if candidates else _unique_pieces(reply, spoken_by_byte, control)
+    vocabulary = dict.fromkeys([*known, *control], gguf.TokenType.CONTROL)
     vocabulary["<unk>"] = gguf.TokenType.UNKNOWN
     vocabulary |= {f"<0x{byte:02X}>": gguf.TokenType.BYTE for byte in range(256)}
     vocabulary |= dict.fromkeys(_word_pieces(), gguf.TokenType.NORMAL)
@@ -70,22 +83,28 @@ def write_tiny_gguf(
     embedding = np.tile(codes[0], (len(tokens), 1))
     output = np.zeros((len(tokens), width), dtype=np.float16)
     last = pieces[0] if endless else "</s>"
+    for piece, logit in (candidates or {}).items():
+        output[number[piece]] = codes[0] * (logit / width)
+    if candidates:
+        codes = codes[:0]
     for code, here, following in zip(
-        codes, ["", *pieces], [*pieces, last] if pieces else [last], strict=True
+        codes, ["", *pieces], [*pieces, last] if pieces else [last], strict=not candidates
     ):
         if here:
             embedding[number[here]] = code
         output[number[following]] += code
 
     # 2. The file.
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_per_file)
     writer.add_name("Tiny test model")
     writer.add_context_length(n_ctx_train)
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
     writer.add_feed_forward_length(inner)
-    writer.add_head_count(2)
-    writer.add_head_count_kv(2)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(shared if kv_heads else heads)
+    if window:
+        writer.add_sliding_window(window)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(tokens))
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
@@ -104,11 +123,16 @@ def write_tiny_gguf(
     writer.add_tensor("output.weight", output)
     writer.add_tensor("output_norm.weight", np.ones(width, dtype=np.float32))
     for layer in range(layers):
-        for norm in ("attn_norm", "ffn_norm"):
-            writer.add_tensor(f"blk.{layer}.{norm}.weight", np.ones(width, dtype=np.float32))
-        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            writer.add_tensor(f"blk.{layer}.{name}.weight", np.zeros((width, width), np.float16))
+        more = ("post_attention_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm")
+        for norm in ("attn_norm", "ffn_norm", *(more if architecture == "gemma3" else ())):
+            size = width // heads if norm in more[2:] else width
+            writer.add_tensor(f"blk.{layer}.{norm}.weight", np.ones(size, dtype=np.float32))
+        narrow = width // heads * shared[layer]
         for name, shape in (
+            ("attn_q", (width, width)),
+            ("attn_k", (narrow, width)),
+            ("attn_v", (narrow, width)),
+            ("attn_output", (width, width)),
             ("ffn_gate", (inner, width)),
             ("ffn_up", (inner, width)),
             ("ffn_down", (width, inner)),
@@ -118,7 +142,7 @@ def write_tiny_gguf(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
+    return min(path.parent.glob(f"{path.stem}-00001-of-*.gguf"), default=path)
 
 
 def cut_short(path: Path, keep: float = 0.5) -> Path:
@@ -128,14 +152,18 @@ def cut_short(path: Path, keep: float = 0.5) -> Path:
     return path
 
 
-def _unique_pieces(text: str, by_byte: str) -> list[str]:
+def _unique_pieces(text: str, by_byte: str, control: Sequence[str] = ()) -> list[str]:
     """``text`` in pieces of which no two are equal, of two characters where that is possible.
 
     llama.cpp refuses a vocabulary with the same text twice, and "the next one" must be unique.
     """
     done: list[str] = []
     taken = set(_word_pieces())
-    for run in re.split(f"([{re.escape(by_byte)}])" if by_byte else "(?!)", text):
+    whole = [*map(re.escape, control), *([f"[{re.escape(by_byte)}]"] if by_byte else [])]
+    for run in re.split(f"({'|'.join(whole)})" if whole else "(?!)", text):
+        if run in control:
+            done.append(run)
+            continue
         if run and run in by_byte:
             done += [f"<0x{byte:02X}>" for byte in run.encode()]
             continue

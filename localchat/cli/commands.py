@@ -76,8 +76,8 @@ def ask(arguments: argparse.Namespace) -> int:
     with closing(open_localchat()) as chat:
         settings = chat.settings
         if arguments.model:
-            path = chat.find_model(arguments.model)
-            settings = settings.model_copy(update={"engine": "llama.cpp", "model": str(path)})
+            offer = chat.answering.find(arguments.model)
+            settings = settings.model_copy(update=offer.changes())
         asking = chat.ask(_clean(arguments.question), settings, chat.chain(settings))
         try:
             answer = asking.wait() if arguments.json else _follow(asking)

@@ -61,6 +61,11 @@ class DataFolder:
         return self.root / "logs"
 
     @property
+    def measured(self) -> Path:
+        """How fast the models are on this computer."""
+        return self.root / "measured.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / "localchat.lock"
 

@@ -21,15 +21,16 @@ EngineName = Literal["quotes", "llama.cpp", "gpt4all", "llamafile", "server"]
 
 
 class Server(BaseModel):
-    """An OpenAI-compatible server. ``models`` are those it listed when it was last asked."""
+    """An OpenAI-compatible server. ``models`` are those it listed when it was last asked;
+    ``hands_on`` names the computers that it hands the questions to some of them on to."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     url: str
     key: str = Field("", repr=False)
-    agreed: bool = Field(False, description="Data may leave this computer for it.")
     kind: str = Field("", description="Which program it is, for people.")
     models: tuple[str, ...] = ()
+    hands_on: dict[str, str] = Field({}, description="Model → computer.")
 
 
 class Settings(BaseModel):
@@ -39,9 +40,12 @@ class Settings(BaseModel):
 
     engine: EngineName = Field("quotes", description="What answers: the quotes alone, or a model.")
     model: str = Field("", description="Path of the model's file, or its name at the server.")
+    program: str = Field("", description="The llamafile that runs the model's file.")
+    weights: str = Field("", description="What a llamafile is told of the model in it.")
     server_url: str = Field("", description="Address of the server that answers.")
     server_key: str = Field("", repr=False, description="Its key, if not among the servers.")
     servers: tuple[Server, ...] = Field((), description="The servers that are known.")
+    agreed: tuple[str, ...] = Field((), description="Other computers that data may go to.")
     gpu_layers: int | None = Field(None, ge=0, description="Layers on the GPU.")
     context_tokens: int | None = Field(None, ge=256, description="Context window, in tokens.")
     threads: int | None = Field(None, ge=1, le=512, description="Threads that compute.")
@@ -63,7 +67,6 @@ class Settings(BaseModel):
     fetch_bytes: int = Field(50_000_000, gt=0, description="Largest page or file, in bytes.")
     question_characters: int = Field(8_000, gt=0, description="Longest question, in characters.")
     chroma_url: str = Field("", description="Address of a Chroma server; empty: embedded.")
-
 
     @property
     def server(self) -> Server:

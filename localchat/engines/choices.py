@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+
+from localchat.engines.devices import Gpu
 
 COMFORTABLE_CONTEXT = 8192
 SMALLEST_CONTEXT = 2048
 SHORTEST_ANSWER = 128
+FEW_LAYERS = 4
+"""Fewer than these are not worth the way to the GPU and back."""
+MANY_LAYERS = 9999
+"""All layers, where nobody knows how many there are."""
+GPU_RESERVE = 700_000_000
 
 
 @dataclass(frozen=True)
@@ -17,17 +26,49 @@ class Choice:
     reason: str
 
 
-def choose_gpu_layers(wanted: int | None, layers: int, supported: bool) -> Choice:
-    """How many of the model's ``layers`` go to the GPU. -1 asks for all, as None does."""
-    if not supported:
-        return Choice(0, "on the CPU: this llama.cpp was built without GPU support")
-    if wanted is None:
-        return Choice(layers, f"automatic: all {layers} layers on the GPU")
+def choose_gpu_layers(
+    wanted: int | None, costs: Sequence[int], gpu: Gpu | None, *, can_use: bool = True
+) -> Choice:
+    """How many of the model's layers go to the GPU. -1 asks for all; None leaves it to us.
+
+    ``costs`` are the bytes of each layer with its share of the context, in the order in which
+    they go there, the output layer among them; none where nobody knows. ``can_use`` is whether
+    llama.cpp was built for GPUs.
+    """
+    if gpu is None:
+        why = "no GPU was found" if can_use else "this llama.cpp was built without GPU support"
+        return Choice(0, f"on the CPU: {why}")
+    layers = len(costs) or MANY_LAYERS
     if wanted == 0:
         return Choice(0, "on the CPU, as chosen")
-    if wanted < 0 or wanted >= layers:
-        return Choice(layers, f"all {layers} layers on the GPU, as chosen")
-    return Choice(wanted, f"{wanted} of {layers} layers on the GPU, as chosen")
+    if wanted is not None:
+        taken = layers if wanted < 0 else min(wanted, layers)
+        share = f"{taken} of {layers}" if costs and taken < layers else "all"
+        return Choice(taken, f"{share} layers on the GPU ({gpu.name}), as chosen")
+    if not costs or not gpu.total_bytes:
+        return Choice(layers, f"automatic: all layers on the GPU ({gpu.name})")
+    fitting = _how_many_fit(costs, gpu.free_bytes - _reserve(gpu))
+    free = _gigabytes(gpu.free_bytes)
+    if fitting < FEW_LAYERS and fitting < layers:
+        return Choice(0, f"on the CPU: too little of the GPU's memory ({gpu.name}) is free: {free}")
+    share = f"automatic: {fitting} of {layers} layers on the GPU ({gpu.name})"
+    if fitting < layers:
+        return Choice(fitting, f"{share}: what fits in {free} of free memory")
+    return Choice(layers, f"{share}: {free} of its {_gigabytes(gpu.total_bytes)} are free")
+
+
+def _how_many_fit(costs: Sequence[int], room: int) -> int:
+    return sum(sum_so_far <= room for sum_so_far in accumulate(costs))
+
+
+def _reserve(gpu: Gpu) -> int:
+    """What computing takes beside weights and context, and what others draw with. Memory that
+    the whole computer works in is not to be filled to the brim."""
+    return max(GPU_RESERVE, gpu.total_bytes // (8 if gpu.integrated else 20))
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 10**9:.1f} GB"
 
 
 def choose_threads(wanted: int | None, cores: int) -> Choice:

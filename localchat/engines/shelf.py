@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 from localchat.core.settings import Settings
 from localchat.engines.base import Engine
 from localchat.engines.quotes import QuotesEngine
+
+_LOADED_WITH = (
+    "engine", "model", "program", "weights", "server_url", "agreed", "gpu_layers", "context_tokens", "threads", "flash_attention",
+    "kv_cache", "chat_format", "safer_settings",
+)  # fmt: skip
+"""What another engine is needed for. The rest is said with each question."""
 
 
 class EngineShelf:
@@ -16,17 +23,17 @@ class EngineShelf:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._quotes = QuotesEngine()
-        self._models: dict[tuple[str, int | None, int | None], Engine] = {}
+        self._models: dict[tuple[Any, ...], Engine] = {}
         self._lock = threading.Lock()
 
     def engine(self, settings: Settings) -> Engine:
-        """The engine for ``settings``. Length and temperature of an answer make no other engine."""
+        """The engine for ``settings``. How an answer is written makes no other engine."""
         if settings.engine == "quotes":
             return self._quotes
-        key = (settings.model, settings.gpu_layers, settings.context_tokens)
+        key = (settings.server.key, *(getattr(settings, name) for name in _LOADED_WITH))
         with self._lock:
             if key not in self._models:
-                self._models[key] = self._llama_cpp(settings)
+                self._models[key] = self._make(settings)
             return self._models[key]
 
     def close(self) -> None:
@@ -35,6 +42,16 @@ class EngineShelf:
             for engine in self._models.values():
                 engine.close()
 
+    def _make(self, settings: Settings) -> Engine:
+        match settings.engine:
+            case "gpt4all":
+                return self._gpt4all(settings)
+            case "llamafile":
+                return self._llamafile(settings)
+            case "server":
+                return self._server(settings)
+        return self._llama_cpp(settings)
+
     def _llama_cpp(self, settings: Settings) -> Engine:
         from localchat.engines.llama import LlamaCppEngine
 
@@ -42,5 +59,53 @@ class EngineShelf:
             path=Path(settings.model),
             gpu_layers=settings.gpu_layers,
             context=settings.context_tokens,
+            threads=settings.threads,
+            flash_attention=settings.flash_attention,
+            kv_cache=settings.kv_cache,
+            chat_format=settings.chat_format,
+            steps_down=settings.safer_settings,
             log=self._logs / "llama.cpp.log",
+        )
+
+    def _gpt4all(self, settings: Settings) -> Engine:
+        from localchat.engines.gpt4all import Gpt4AllEngine
+
+        return Gpt4AllEngine(
+            path=Path(settings.model),
+            gpu_layers=settings.gpu_layers,
+            context=settings.context_tokens,
+            threads=settings.threads,
+            chat_format=settings.chat_format,
+            steps_down=settings.safer_settings,
+            log=self._logs / "gpt4all.log",
+        )
+
+    def _llamafile(self, settings: Settings) -> Engine:
+        from localchat.engines.llamafile import LlamafileEngine
+
+        inside = Path(settings.weights) if settings.weights else None
+        return LlamafileEngine(
+            path=Path(settings.program or settings.model),
+            weights=Path(settings.model) if settings.program else inside,
+            name_for_people=Path(settings.model).stem,
+            gpu_layers=settings.gpu_layers,
+            context=settings.context_tokens,
+            threads=settings.threads,
+            log=self._logs / "llamafile.log",
+        )
+
+    def _server(self, settings: Settings) -> Engine:
+        from pydantic import SecretStr
+
+        from localchat.engines.server import ServerEngine
+        from localchat.engines.server_address import leads_to
+
+        server = settings.server
+        hosts = {leads_to(server.url), server.hands_on.get(settings.model, "")} - {""}
+        return ServerEngine(
+            url=server.url,
+            model=settings.model,
+            key=SecretStr(server.key),
+            agreed=hosts <= set(settings.agreed) and bool(hosts),
+            context=settings.context_tokens,
         )

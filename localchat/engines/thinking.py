@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+THINKING_TOKENS = 2048
+"""What thinking may take on top of the longest answer."""
+
 Kind = Literal["thought", "text"]
 
 
@@ -25,8 +28,13 @@ MARKS = (
     _Marks("[THINK]", "[/THINK]"),  # Magistral
     _Marks("<seed:think>", "</seed:think>"),  # Seed-OSS
     _Marks("<|channel>thought\n", "<channel|>"),  # Gemma 4
-    _Marks("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),  # gpt-oss
+    _Marks("<|START_THINKING|>", "<|END_THINKING|>"),  # Command
+    _Marks(
+        "<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"
+    ),  # gpt-oss
 )
+_ANSWERS = ("<|channel|>final<|message|>",)
+"""What begins an answer that nothing was thought before."""
 _OURS = {text for marks in MARKS for text in (marks.open, marks.close)}
 
 
@@ -43,6 +51,16 @@ class Splitter:
         self._marks = next((m for m in MARKS if prompt.rstrip().endswith(m.open.rstrip())), None)
         self._over = False
         self._begun = False
+
+    @property
+    def thinking(self) -> bool:
+        """Whether it is in the middle of a thought."""
+        return self._marks is not None
+
+    @property
+    def answering(self) -> bool:
+        """Whether all that comes from now on is the answer, and needs no ``add``."""
+        return self._begun
 
     def add(self, text: str) -> Iterator[tuple[Kind, str]]:
         """What can be told apart now; what may be the beginning of a mark is held back."""
@@ -70,7 +88,12 @@ class Splitter:
             if start.startswith(marks.open):
                 self._marks, self._held = marks, start[len(marks.open) :]
                 return
-        self._over = bool(start) and not any(marks.open.startswith(start) for marks in MARKS)
+        for answer in _ANSWERS:
+            if start.startswith(answer):
+                self._over, self._held = True, start[len(answer) :]
+                return
+        beginnings = (*(marks.open for marks in MARKS), *_ANSWERS)
+        self._over = bool(start) and not any(text.startswith(start) for text in beginnings)
 
     def _thoughts(self, marks: _Marks) -> Iterator[tuple[Kind, str]]:
         before, found, after = self._held.partition(marks.close)

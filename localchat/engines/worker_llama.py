@@ -10,24 +10,25 @@ import secrets
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from localchat.core.errors import LoadError, PromptTooLong
-from localchat.engines.choices import (
-    choose_context,
-    choose_gpu_layers,
-    choose_threads,
-    free_memory,
-    physical_cores,
-    room_for_prompt,
-)
+from localchat.engines.choices import free_memory, physical_cores, room_for_prompt
+from localchat.engines.devices import find_devices
+from localchat.engines.load_failures import check_file
+from localchat.engines.load_plan import plan_load
+from localchat.engines.model_shape import read_shape
+from localchat.engines.thinking import THINKING_TOKENS
 from localchat.engines.wire import Message
 from localchat.engines.worker import Tell
 from localchat.engines.worker_model import BATCH, LlamaModel
-from localchat.engines.worker_text import Assembler, ChatFormat, Disarm
+from localchat.engines.worker_text import ChatFormat, Disarm, Speaker
 
 FIRST_PIECE = 128
 PIECE_SECONDS = 0.7
 """The prompt is read in pieces of about so long, so that its progress can be seen."""
+TOLD_SECONDS = 0.25
+"""Between two words on how the writing goes."""
 
 
 class LlamaBackend:
@@ -39,64 +40,75 @@ class LlamaBackend:
         self._reading_speed = 0.0
 
     def load(self, model: Message, tell: Tell) -> Message:
+        """See ``worker.Backend``. All is chosen before the file is loaded, from its metadata."""
+
         def progress(part: float) -> None:
             tell.step()
             tell.phase_now_and_then("loading", int(part * 1000), 1000)
 
+        path = Path(model["path"])
+        check_file(path)
         self._model = loaded = LlamaModel(self._should_stop)
-        loaded.open(Path(model["path"]), model["gpu_layers"], progress)
-        context = choose_context(
-            model["context"], loaded.trained, loaded.bytes_per_token, free_memory()
-        )
-        threads = choose_threads(model["threads"], physical_cores())
-        loaded.make_context(context.value, threads.value)
-        gpu = choose_gpu_layers(model["gpu_layers"], loaded.layers, loaded.supports_gpu)
-        self._disarm = Disarm(loaded.control)
-        self._format = ChatFormat(
-            loaded.template,
-            loaded.bos_text,
-            loaded.eos_text,
-            has_chatml="<|im_start|>" in loaded.control,
-        )
+        devices = find_devices(bool(loaded.api.llama_supports_gpu_offload()))
+        plan = plan_load(model, read_shape(path), devices, free_memory(), physical_cores())
+        tell.trying(gpu_layers=plan.gpu.value, layers=plan.layers)
+        loaded.open(path, plan.gpu.value, progress)
+        tell.trying(context=plan.context.value)  # only now: before, less of it would not help
+        loaded.make_context(plan)
+        self._read_format(model)
         tell.phase("loading", 1000, 1000)
         return {
+            **plan.info,
             "context": loaded.context,
-            "context_reason": context.reason,
             "trained_context": loaded.trained,
-            "gpu_layers": gpu.value,
-            "gpu_reason": gpu.reason,
-            "layers": loaded.layers,
-            "threads": threads.value,
-            "threads_reason": threads.reason,
             "chat_format": self._format.name,
             "note": self._format.note,
+            "bytes": {
+                "weights": loaded.bytes,
+                "context": loaded.cache_bytes,
+                "computing": loaded.computing_bytes,
+            },
         }
+
+    def _read_format(self, model: Message) -> None:
+        vocabulary = self._model.vocabulary
+        self._format = ChatFormat(
+            vocabulary.template,
+            vocabulary.bos_text,
+            vocabulary.eos_text,
+            has_chatml="<|im_start|>" in vocabulary.control,
+            chosen=model.get("chat_format", ""),
+        )
+        self._disarm = Disarm([*vocabulary.control, *self._format.marks])
 
     def _should_stop(self) -> bool:
         return self._tell is not None and self._tell.step()
 
     def count(self, request: Message) -> list[int]:
         with self._counting:
+            tokenize = self._model.vocabulary.tokenize
             if "messages" in request:
-                return [len(self._prompt(request["messages"]))]
-            return [len(self._model.tokenize(text, prompt=False)) for text in request["texts"]]
+                prompt = self._prompt(request["messages"], bool(request.get("thinking")))
+                return [len(tokenize(prompt, prompt=True))]
+            return [len(tokenize(text, prompt=False)) for text in request["texts"]]
 
-    def _prompt(self, messages: list[dict[str, str]]) -> list[int]:
+    def _prompt(self, messages: list[dict[str, str]], thinking: bool) -> str:
         turns = [{**turn, "content": self._disarm(turn["content"])} for turn in messages]
-        return self._model.tokenize(self._format.render(turns), prompt=True)
+        return self._format.render(turns, thinking)
 
     def answer(self, request: Message, tell: Tell) -> Message:
         self._tell = tell
+        text = self._prompt(request["messages"], request["thinking"])
         with self._counting:
-            prompt = self._prompt(request["messages"])
+            prompt = self._model.vocabulary.tokenize(text, prompt=True)
         limit = room_for_prompt(self._model.context, request["answer_tokens"])
         if len(prompt) > limit:
             raise PromptTooLong(len(prompt), limit)
-        room = min(request["answer_tokens"], self._model.context - len(prompt))
+        speaker = Speaker(tell, text, [*self._format.stop, *request["stop"]])
         begun = time.monotonic()
         kept = self._read(prompt, tell)
         read = time.monotonic()
-        written, reason = self._write(request, room, tell)
+        written, reason = self._write(request, speaker, self._model.context - len(prompt), tell)
         end = time.monotonic()
         return {
             "finish_reason": reason,
@@ -120,7 +132,6 @@ class LlamaBackend:
                 piece = prompt[at : at + min(size, BATCH)]
                 before = time.monotonic()
                 self._decode(piece, tell)
-                tell.check()
                 at += len(piece)
                 now = time.monotonic()
                 if len(piece) >= 64:
@@ -132,43 +143,49 @@ class LlamaBackend:
         tell.phase("reading", new, new, new / max(time.monotonic() - begun, 1e-6))
         return kept
 
-    def _decode(self, tokens: list[int], tell: Tell) -> None:
-        code = self._model.decode(tokens)
-        if code:
+    def _decode(self, piece: list[int], tell: Tell) -> None:
+        try:
+            self._model.decode(piece)
+        except LoadError:
             tell.check()  # stopped in the middle
-            raise LoadError(
-                f"llama.cpp could not go on (code {code}); memory may have run out.",
-                "Choose a smaller context size, or a smaller model.",
-            )
+            raise
+        tell.check()
 
-    def _write(self, request: Message, room: int, tell: Tell) -> tuple[int, str]:
-        """Write up to ``room`` tokens; how many it were, and why it ended."""
-        model = self._model
-        text = Assembler([*self._format.stop, *request["stop"]])
-        seed = secrets.randbits(32) if request["seed"] is None else request["seed"]
-        sampler = model.sampler(request["temperature"], seed)
-        begun = time.monotonic()
+    def _write(self, request: Message, speaker: Speaker, fits: int, tell: Tell) -> tuple[int, str]:
+        """Write up to ``answer_tokens`` and what is thought before, as far as it ``fits``; how
+        many tokens it were, and why it ended."""
+        model, says = self._model, self._model.vocabulary.says
+        sampler = self._sampler(request)
+        room, thoughts = min(request["answer_tokens"], fits), 0
         reason, written = "length", 0
         tell.phase("writing", 0, room)
+        told = begun = time.monotonic()
         try:
             while written < room:
                 tell.check()
                 token = model.sample(sampler)
-                if model.ends(token):
+                piece = says(token)
+                if piece is None:
                     reason = "stop"
                     break
                 written += 1
-                if shown := text.add(model.piece(token)):
-                    tell.text(shown)
-                if text.stopped:
+                speaker.say(piece)
+                if speaker.stopped:
                     reason = "stop"
                     break
+                if speaker.thinking and thoughts < THINKING_TOKENS and room < fits:
+                    room, thoughts = room + 1, thoughts + 1
                 if written < room:
-                    self._decode([token], tell)
-                speed = written / max(time.monotonic() - begun, 1e-6)
-                tell.phase_now_and_then("writing", written, room, speed)
+                    model.decode_one(token)
+                if (now := time.monotonic()) - told > TOLD_SECONDS:
+                    told = now
+                    tell.phase("writing", written, room, written / (now - begun))
         finally:
             model.free_sampler(sampler)
-        if not text.stopped and (rest := text.add(b"", last=True)):
-            tell.text(rest)
+        speaker.finish()
         return written, reason
+
+    def _sampler(self, request: Message) -> Any:
+        seed = secrets.randbits(32) if request["seed"] is None else request["seed"]
+        names = ("temperature", "top_p", "min_p", "repeat_penalty")
+        return self._model.sampler(**{name: request[name] for name in names}, seed=seed)

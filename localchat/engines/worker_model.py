@@ -1,4 +1,4 @@
-"""A model that llama.cpp has loaded: its handles, its vocabulary, and what it has read so far.
+"""A model that llama.cpp has loaded: its handles, and what it has read so far.
 
 Uses the C interface that llama-cpp-python binds, not its ``Llama`` class, which is made to be
 called and not to be watched. Knows nothing of questions and answers: it is tokens and bytes.
@@ -10,19 +10,30 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localchat.core.errors import EngineMissing, LoadError, ModelFileError
+from localchat.core.errors import EngineMissing, ModelFileError
 from localchat.engines.choices import all_memory
+from localchat.engines.kv_cache import GGML_TYPES
+from localchat.engines.load_failures import why_no_context, why_not_loaded, why_stuck
+from localchat.engines.load_plan import Plan
+from localchat.engines.vocabulary import Vocabulary
+from localchat.engines.worker_amx import leave_out_broken_amx
 
 logger = logging.getLogger(__name__)
 
 BATCH = 512
-_ALL_LAYERS = 9999
+TOP_K = 40
+PENALISED = 64
+"""Tokens back for which the repeat penalty holds."""
 _EMBEDDERS = ("bert", "t5encoder", "gemma-embedding")
+_FLASH = {"auto": -1, "off": 0, "on": 1}
+_SIZE = re.compile(r"(KV|RS|compute) buffer size\s*=\s*([\d.]+) MiB")
+_DEBUG = 1
 
 
 class LlamaModel:
@@ -34,7 +45,7 @@ class LlamaModel:
     def __init__(self, should_stop: Callable[[], bool]) -> None:
         self.api = _library()
         self.read: list[int] = []
-        self._pieces: dict[int, bytes] = {}
+        self.gpu_layers = 0
         self._said: deque[str] = deque(maxlen=200)
         self._should_stop = should_stop
         self._abort = self.api.ggml_abort_callback(lambda _: should_stop())
@@ -43,13 +54,15 @@ class LlamaModel:
         self.api.llama_log_set(self._hear, ctypes.c_void_p(0))
 
     def _keep(self, level: int, text: bytes, _: Any) -> None:
+        if level == _DEBUG:
+            return
         words = text.decode("utf-8", "replace").rstrip()
         self._said.append(words)
         if level in (3, 4) and not self._should_stop():  # being stopped is no error
             logger.log(logging.ERROR if level == 4 else logging.WARNING, "%s", words)
 
-    def open(self, path: Path, gpu_layers: int | None, progress: Callable[[float], None]) -> None:
-        """Load the file.
+    def open(self, path: Path, gpu_layers: int, progress: Callable[[float], None]) -> None:
+        """Load the file, with so many layers on the GPU.
 
         Raises:
             ModelFileError: it is no model that can answer.
@@ -60,17 +73,16 @@ class LlamaModel:
             progress(part)
             return True
 
-        check_file(path)
         api = self.api
         api.llama_backend_init()
+        leave_out_broken_amx()
         params = api.llama_model_default_params()
-        wanted = _ALL_LAYERS if gpu_layers is None or gpu_layers < 0 else gpu_layers
-        params.n_gpu_layers = wanted if self.supports_gpu else 0
+        params.n_gpu_layers = self.gpu_layers = gpu_layers
         callback = api.llama_progress_callback(on_progress)
         params.progress_callback = callback
         self.model = api.llama_model_load_from_file(os.fsencode(path), params)
         if not self.model:
-            raise _why_not_loaded(path, list(self._said))
+            raise why_not_loaded(path, list(self._said), gpu_layers)
         kind = self._meta("general.architecture")
         if any(name in kind for name in _EMBEDDERS) or not api.llama_model_has_decoder(self.model):
             raise ModelFileError(
@@ -78,92 +90,57 @@ class LlamaModel:
                 f"{path.name} is a model that compares texts (“{kind}”); it cannot answer.",
                 "Choose a chat model: its name often has “instruct” or “chat” in it.",
             )
-        self.layers = int(api.llama_model_n_layer(self.model))
         self.trained = int(api.llama_model_n_ctx_train(self.model))
-        self._read_vocabulary()
-
-    @property
-    def supports_gpu(self) -> bool:
-        return bool(self.api.llama_supports_gpu_offload())
-
-    @property
-    def bytes_per_token(self) -> int:
-        """What one token of context takes, about: keys and values of each layer, 16 bits."""
-        api, model = self.api, self.model
-        heads = max(int(api.llama_model_n_head(model)), 1)
-        width = int(api.llama_model_n_embd(model)) // heads * int(api.llama_model_n_head_kv(model))
-        return 2 * 2 * width * self.layers
-
-    def make_context(self, tokens: int, threads: int) -> None:
-        """Make room for ``tokens``; ``context`` is what llama.cpp made of it.
-
-        Raises:
-            LoadError: there is no memory for it.
-        """
-        refused = LoadError(
-            f"There is not enough memory for a context of {tokens:,} tokens.",
-            "Choose a smaller context size in the sidebar, or a smaller model.",
-        )
-        if tokens * self.bytes_per_token > all_memory():
-            raise refused  # some systems promise any memory, and grind to a halt when it is used
-        params = self.api.llama_context_default_params()
-        params.n_ctx = tokens
-        params.n_batch = params.n_ubatch = BATCH
-        params.n_threads = params.n_threads_batch = threads
-        self._context = self.api.llama_init_from_model(self.model, params)
-        if not self._context:
-            raise refused
-        self.context = int(self.api.llama_n_ctx(self._context))
-        self._memory = self.api.llama_get_memory(self._context)
-
-    # The vocabulary
-
-    def _read_vocabulary(self) -> None:
-        api = self.api
-        self._vocab = vocab = api.llama_model_get_vocab(self.model)
-        self.control = [
-            self._text(token)
-            for token in range(api.llama_vocab_n_tokens(vocab))
-            if api.llama_vocab_get_attr(vocab, token) & api.LLAMA_TOKEN_ATTR_CONTROL
-        ]
-        self._eos = int(api.llama_vocab_eos(vocab))
-        self.bos_text = self._text(api.llama_vocab_bos(vocab))
-        self.eos_text = self._text(self._eos)
-        template = api.llama_model_chat_template(self.model, None)
-        self.template = template.decode("utf-8", "replace") if template else None
-
-    def _text(self, token: int) -> str:
-        text = self.api.llama_vocab_get_text(self._vocab, token) if token >= 0 else b""
-        return (text or b"").decode("utf-8", "replace")
+        self.bytes = int(api.llama_model_size(self.model))
+        self._window = int(api.llama_model_n_swa(self.model))
+        self.vocabulary = Vocabulary(api, self.model)
 
     def _meta(self, key: str) -> str:
         buffer = ctypes.create_string_buffer(256)
         self.api.llama_model_meta_val_str(self.model, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace")
 
-    def tokenize(self, text: str, *, prompt: bool) -> list[int]:
-        """The tokens of ``text``; a ``prompt`` may hold control tokens, and begins as it should."""
-        data = text.encode("utf-8", "replace")
-        size = len(data) + 8
-        tokens = (self.api.llama_token * size)()
-        begin = prompt and not (self.bos_text and text.startswith(self.bos_text))
-        count = self.api.llama_tokenize(self._vocab, data, len(data), tokens, size, begin, prompt)
-        found = list(tokens[: max(count, 0)])
-        if begin and found[-1:] == [self._eos] and self.api.llama_vocab_get_add_eos(self._vocab):
-            found.pop()
-        return found
+    def make_context(self, plan: Plan) -> None:
+        """Make room to read and write. ``context`` (tokens), ``cache_bytes`` and
+        ``computing_bytes`` are what llama.cpp made of the plan.
 
-    def ends(self, token: int) -> bool:
-        return bool(self.api.llama_vocab_is_eog(self._vocab, token))
+        Raises:
+            LoadError: there is no memory for it, or llama.cpp cannot do it.
+        """
+        tokens = plan.context.value
+        if plan.cache_bytes > all_memory():  # some systems promise any, and grind to a halt then
+            raise why_no_context(tokens, [])
+        api = self.api
+        params = api.llama_context_default_params()
+        params.n_ctx = tokens
+        params.n_batch = params.n_ubatch = BATCH
+        params.n_outputs_max = 1  # no memory for the outlook after each token of a batch
+        params.n_threads = params.n_threads_batch = plan.threads.value
+        params.type_k = params.type_v = GGML_TYPES[plan.cache.kind]
+        flash = plan.flash_attention
+        flash = "on" if flash == "auto" and plan.cache.kind != "f16" else flash  # not without
+        params.flash_attn_type = _FLASH[flash]
+        params.swa_full = not plan.windows
+        self._said.clear()
+        self._context = api.llama_init_from_model(self.model, params)
+        if not self._context:
+            raise why_no_context(tokens, list(self._said) or ["no reason"], self.gpu_layers)
+        sizes = _SIZE.findall("\n".join(self._said))
+        computing = sum(float(size) for kind, size in sizes if kind == "compute")
+        self.computing_bytes = round(computing * 2**20)
+        kept = sum(float(size) for kind, size in sizes if kind != "compute")
+        self.cache_bytes = round(kept * 2**20) or plan.cache_bytes
+        self.context = int(api.llama_n_ctx(self._context))
+        self._memory = api.llama_get_memory(self._context)
+        self._one = (api.llama_token * 1)()
+        self._batch_of_one = api.llama_batch_get_one(self._one, 1)
+        if self.gpu_layers:
+            self._try_out()
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that ``token`` stands for: perhaps not a whole character; none for control."""
-        piece = self._pieces.get(token)
-        if piece is None:
-            buffer = ctypes.create_string_buffer(512)
-            size = self.api.llama_token_to_piece(self._vocab, token, buffer, 512, 0, False)
-            piece = self._pieces[token] = buffer.raw[: max(size, 0)]
-        return piece
+    def _try_out(self) -> None:
+        """Read one token, so that a GPU that cannot do it is known while it can be helped."""
+        self.decode([max(self.vocabulary.bos, 0)])
+        self._forget_after(0)
 
     # Reading and writing
 
@@ -177,6 +154,10 @@ class LlamaModel:
             if ours != theirs:
                 break
             keep += 1
+        if self._window and self.read:
+            oldest = self.api.llama_memory_seq_pos_min(self._memory, 0)
+            if oldest > max(keep - self._window, 0):
+                keep = 0  # layers that see a window only have forgotten what stood before
         return self._forget_after(keep)
 
     def _forget_after(self, keep: int) -> int:
@@ -186,36 +167,62 @@ class LlamaModel:
         del self.read[keep:]
         return keep
 
-    def decode(self, tokens: list[int]) -> int:
-        """Read ``tokens`` (at most ``BATCH``); 0, or llama.cpp's code where nothing was read."""
+    def decode(self, tokens: list[int]) -> None:
+        """Read ``tokens`` (at most ``BATCH``).
+
+        Raises:
+            LoadError: nothing was read; also where ``should_stop`` said so.
+        """
         batch = (self.api.llama_token * len(tokens))(*tokens)
         code: int = self.api.llama_decode(
             self._context, self.api.llama_batch_get_one(batch, len(tokens))
         )
-        if code == 0:
-            self.read += tokens
-        else:
-            self._forget_after(len(self.read))
-        return code
+        if code:
+            self._stuck(code)
+        self.read += tokens
+
+    def decode_one(self, token: int) -> None:
+        """``decode`` of one token, made for the many of an answer."""
+        self._one[0] = token
+        if code := self.api.llama_decode(self._context, self._batch_of_one):
+            self._stuck(code)
+        self.read.append(token)
+
+    def _stuck(self, code: int) -> None:
+        self._forget_after(len(self.read))
+        raise why_stuck(code, list(self._said), self.gpu_layers)
 
     def interruptible(self, on: bool) -> None:
         """Whether ``should_stop`` is asked at each step: that costs time where steps are short."""
         callback = self._abort if on else self._never
         self.api.llama_set_abort_callback(self._context, callback, None)
 
-    def sampler(self, temperature: float, seed: int) -> Any:
-        """How the next token is chosen; to be given back with ``free_sampler``."""
+    def sampler(
+        self, *, temperature: float, top_p: float, min_p: float, repeat_penalty: float, seed: int
+    ) -> Any:
+        """How the next token is chosen; to be given back with ``free_sampler``.
+
+        In the order of llama.cpp's own programs. The penalty counts what the model wrote, not
+        what it read: it is to say what stands in the passages.
+        """
         api = self.api
         chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
-        steps = [api.llama_sampler_init_greedy()]
+        steps = []
+        if repeat_penalty != 1:
+            size = self.vocabulary.size
+            steps.append(
+                api.llama_sampler_init_penalties(size, PENALISED, repeat_penalty, 0.0, 0.0)
+            )
         if temperature > 0:
-            steps = [
-                api.llama_sampler_init_top_k(40),
-                api.llama_sampler_init_top_p(0.95, 1),
-                api.llama_sampler_init_min_p(0.05, 1),
+            steps += [
+                api.llama_sampler_init_top_k(TOP_K),
+                api.llama_sampler_init_top_p(top_p, 1),
+                api.llama_sampler_init_min_p(min_p, 1),
                 api.llama_sampler_init_temp(temperature),
                 api.llama_sampler_init_dist(seed & 0xFFFFFFFF),
             ]
+        else:
+            steps.append(api.llama_sampler_init_greedy())
         for step in steps:
             api.llama_sampler_chain_add(chain, step)
         return chain
@@ -225,7 +232,8 @@ class LlamaModel:
 
     def sample(self, sampler: Any) -> int:
         """The next token, after what was read."""
-        return int(self.api.llama_sampler_sample(sampler, self._context, -1))
+        token: int = self.api.llama_sampler_sample(sampler, self._context, -1)
+        return token
 
 
 def _library() -> Any:
@@ -237,55 +245,3 @@ def _library() -> Any:
             "“python3 start.py doctor” explains how to get it. Until then the quotes answer.",
         ) from error
     return llama_cpp
-
-
-def check_file(path: Path) -> None:
-    """What can be said of the file before llama.cpp sees it.
-
-    Raises:
-        ModelFileError: it is not there, cannot be read, is empty or something else.
-    """
-    other = "Choose another one in the sidebar."
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except FileNotFoundError as error:
-        raise ModelFileError(path, f"There is no model file at {path}.", other) from error
-    except OSError as error:
-        what = f"The model file {path} cannot be read ({error.strerror})."
-        raise ModelFileError(path, what, other) from error
-    if not magic:
-        raise ModelFileError(path, f"{path.name} is empty.", "Download the model again.")
-    if magic != b"GGUF":
-        raise ModelFileError(
-            path, f"{path.name} is not a GGUF model file.", "llama.cpp loads GGUF files only."
-        )
-
-
-def _why_not_loaded(path: Path, said: list[str]) -> ModelFileError | LoadError:
-    """What llama.cpp ``said``, in a sentence for people."""
-    words = "\n".join(said)
-    if "unknown model architecture" in words:
-        kind = words.split("unknown model architecture:")[-1].split("\n")[0].strip(" '\"")
-        return ModelFileError(
-            path,
-            f"{path.name} is a model of the kind “{kind}”, which this llama.cpp does not know.",
-            "Update llama-cpp-python, or choose another model.",
-        )
-    if "not within the file bounds" in words or "failed to read" in words:
-        return ModelFileError(
-            path,
-            f"{path.name} is cut short or damaged: a part of the model is not there.",
-            "Download it again.",
-        )
-    if any(sign in words for sign in ("failed to allocate", "unable to allocate", "ut of memory")):
-        return LoadError(
-            f"There is not enough memory for {path.name}.",
-            "Choose a smaller model, a smaller context size, or fewer GPU layers.",
-        )
-    reason = next((line for line in reversed(said) if "error" in line), said[-1] if said else "")
-    because = f" ({reason.strip()[:300]})" if reason else ""
-    return LoadError(
-        f"llama.cpp could not load {path.name}{because}.",
-        "Choose another model, or download this one again.",
-    )

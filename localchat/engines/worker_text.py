@@ -1,102 +1,78 @@
 """Text on its way into and out of a model: the chat template, and pieces of bytes to characters.
 
-Runs in the child. Imports nothing of llama.cpp until a template is rendered.
+Runs in the child, of any backend.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+import time
+from collections.abc import Iterable
 
 from localchat.core.errors import EngineError
-from localchat.engines.thinking import overlap
+from localchat.engines.chat_formats import FORMATS, Turn, compile_template
+from localchat.engines.thinking import Kind, Splitter, overlap
+from localchat.engines.worker import Tell
 
-Turn = dict[str, str]
-"""``role`` (system, user, assistant) and ``content``."""
-
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
-    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-PLAIN = (
-    "{% for message in messages %}{% if message['role'] == 'system' %}{{ message['content'] }}\n\n"
-    "{% else %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
-)
+TELLING_PAUSE = 0.02
+"""Seconds between two pieces of an answer. A telling takes as long as a token of a tiny model, and
+nobody reads fifty pieces in a second."""
 
 
 class ChatFormat:
     """Turns messages into the one text that a model reads.
 
-    Takes the template of the model's file. Where there is none, or one that cannot be read,
-    ``note`` says so: ChatML where the vocabulary has its tokens, else plain roles and colons.
+    Takes the format that was ``chosen`` (a key of ``FORMATS``), or else the template of the
+    model's file. Where there is none, or one that cannot be read, ``note`` says so: ChatML where
+    the vocabulary has its tokens, else plain roles and colons.
+
+    ``stop`` are texts that end an answer, ``marks`` is what no document may say to the model.
     """
 
-    def __init__(self, template: str | None, bos: str, eos: str, *, has_chatml: bool) -> None:
-        self.note = ""
+    def __init__(
+        self, template: str | None, bos: str, eos: str, *, has_chatml: bool, chosen: str = ""
+    ) -> None:
+        self.note = (
+            f"The chat format “{chosen}” is not known" if chosen not in {"", *FORMATS} else ""
+        )
+        self.name = "its own"
         self.stop: list[str] = []
-        self._render: Callable[..., Any] | None = None
-        if template:
-            try:
-                self._render = _compile(template, bos, eos)
-            except ValueError as error:
-                self.note = f"The chat template in this file cannot be read ({error})"
-        else:
-            self.note = "This file has no chat template"
-        if self._render:
-            self.name = "its own"
-        elif has_chatml:
-            self.name = "ChatML"
-            self._render = _compile(CHATML, bos, eos)
-            self.stop = ["<|im_end|>"]
-        else:
-            self.name = "plain"
-            self._render = _compile(PLAIN, bos, eos)
-            self.stop = ["\nUser:", "\nAssistant:"]
-        if self.note:
-            self.note += f"; the {self.name} format is used. Answers may be worse than they could."
+        self.marks: tuple[str, ...] = ()
+        if chosen not in FORMATS:
+            if template:
+                try:
+                    self._render = compile_template(template, bos, eos)
+                    return
+                except ValueError as error:
+                    self.note = f"The chat template in this file cannot be read ({error})"
+            else:
+                self.note = "This file has no chat template"
+            chosen = "chatml" if has_chatml else "plain"
+            used = FORMATS[chosen].name
+            self.note += f"; the {used} format is used. Answers may be worse than they could."
+        taken = FORMATS[chosen]
+        self.name, self.stop, self.marks = taken.name, list(taken.stop), taken.marks
+        self._render = compile_template(taken.template, bos, eos)
 
-    def render(self, turns: list[Turn]) -> str:
-        """The prompt up to where the answer begins.
+    def render(self, turns: list[Turn], thinking: bool = False) -> str:
+        """The prompt up to where the answer begins. ``thinking`` is whether a model that can
+        think aloud before it answers may do so.
 
         Raises:
             EngineError: the template refuses these messages.
         """
-        assert self._render  # noqa: S101  # set by each way through __init__
         try:
-            return str(self._render(turns))
+            return self._render(turns, thinking)
         except ValueError:
             pass  # many templates know no system message, or want the roles to alternate
         try:
-            return str(self._render(_alternating(turns)))
+            return self._render(_alternating(turns), thinking)
         except ValueError as error:
             raise EngineError(
                 f"The chat template of this model refuses the conversation ({error}).",
-                "Start a new chat, or choose another model.",
+                "Start a new chat, or choose another model or another chat format.",
             ) from error
-
-
-def _compile(template: str, bos: str, eos: str) -> Callable[[list[Turn]], str]:
-    """A function that renders ``template``; whatever is wrong with it is a ``ValueError``."""
-    import jinja2
-    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
-    wrong = (jinja2.TemplateError, TypeError, KeyError, AttributeError, ArithmeticError)
-    try:
-        formatter = Jinja2ChatFormatter(template=template, eos_token=eos, bos_token=bos)
-    except wrong as error:
-        raise ValueError(str(error)) from error
-
-    def render(turns: list[Turn]) -> str:
-        try:
-            # Models that can think aloud before they answer are asked not to.
-            return str(formatter(messages=turns, enable_thinking=False).prompt)  # type: ignore[arg-type]
-        except wrong as error:
-            raise ValueError(str(error)) from error
-
-    return render
 
 
 def _alternating(turns: list[Turn]) -> list[Turn]:
@@ -136,18 +112,72 @@ class Assembler:
 
     def add(self, piece: bytes, *, last: bool = False) -> str:
         """What can be shown now; what may be the beginning of a stop text is held back."""
-        text = self._held + self._decoder.decode(piece, last)
-        self._held = ""
+        text = self._decoder.decode(piece, last)
         if not self._begun:
             text = text.lstrip()
             self._begun = bool(text)
+        return self._until_stop(self._held + text, last) if self._stop else text
+
+    def _until_stop(self, text: str, last: bool) -> str:
+        self._held = ""
         found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:
             self.stopped = True
             return text[: min(found)]
-        if last:
-            return text
-        keep = max((overlap(text, stop) for stop in self._stop), default=0)
+        keep = 0 if last else max(overlap(text, stop) for stop in self._stop)
         if keep:
             text, self._held = text[:-keep], text[-keep:]
         return text
+
+
+class Speaker:
+    """Tells what a model writes as it comes: what it thinks apart from what it answers.
+
+    ``prompt`` is the text that it was given to read, ``stop`` are texts that end the answer.
+    """
+
+    def __init__(self, tell: Tell, prompt: str, stop: list[str]) -> None:
+        self._tell = tell
+        self._text = Assembler(stop)
+        self._splitter = Splitter(prompt)
+        self._waiting = ""
+        self._told = 0.0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether one of the stop texts came."""
+        return self._text.stopped
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the model is in the middle of a thought."""
+        return self._splitter.thinking
+
+    def say(self, piece: bytes) -> None:
+        """One more token. What follows the last one closely is told with the next."""
+        text = self._text.add(piece)
+        if not self._splitter.answering:
+            self._tell_apart(self._splitter.add(text))
+            return
+        self._waiting += text
+        now = time.monotonic()
+        if now - self._told > TELLING_PAUSE and self._waiting:
+            self._told = now
+            self._tell.text(self._waiting)
+            self._waiting = ""
+
+    def finish(self) -> None:
+        """Tell what was held back, because it might have become a stop text or a mark."""
+        if self._waiting:
+            self._tell.text(self._waiting)
+            self._waiting = ""
+        if not self.stopped and (rest := self._text.add(b"", last=True)):
+            self._tell_apart(self._splitter.add(rest))
+        self._tell_apart(self._splitter.finish())
+
+    def _tell_apart(self, parts: Iterable[tuple[Kind, str]]) -> None:
+        for kind, text in parts:
+            if kind == "text":
+                self._tell.text(text)
+            else:
+                self._tell.thought(text)

@@ -34,6 +34,8 @@ class ModelFile:
     context: int
     has_chat_template: bool
     size: int
+    bytes_per_token: int = 0
+    """What one token of context takes: keys and values of all layers, 16 bits each."""
 
     @property
     def can_answer(self) -> bool:
@@ -93,7 +95,25 @@ def read_gguf(path: Path) -> ModelFile:
         context=_whole(values.get(f"{architecture}.context_length")),
         has_chat_template="tokenizer.chat_template" in values,
         size=sum(part.stat().st_size for part in parts),
+        bytes_per_token=_bytes_per_token(values, architecture),
     )
+
+
+def _bytes_per_token(values: dict[str, Any], architecture: str) -> int:
+    """An upper bound: layers with a sliding window, or without attention, take less."""
+
+    def said(key: str) -> Any:
+        return values.get(f"{architecture}.{key}")
+
+    layers, heads = _whole(said("block_count")), said("attention.head_count")
+    heads = max(heads) if isinstance(heads, list) and heads else _whole(heads)
+    usual = _whole(said("embedding_length")) // heads if heads else 0
+    width = (_whole(said("attention.key_length")) or usual) + (
+        _whole(said("attention.value_length")) or usual
+    )
+    shared = said("attention.head_count_kv")
+    all_heads = sum(shared) if isinstance(shared, list) else layers * (_whole(shared) or heads)
+    return 2 * width * all_heads
 
 
 def _header(path: Path) -> Header:

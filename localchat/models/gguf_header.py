@@ -18,6 +18,7 @@ from localchat.core.errors import ModelFileError
 LONGEST_TEXT = 1_000
 MOST_VALUES = 10_000
 MOST_TENSORS = 100_000
+FEW_ITEMS = 512
 MOST_ITEMS = 5_000_000
 AGAIN = "Download it again."
 
@@ -173,19 +174,24 @@ class _Reader:
         return text.decode("utf-8", "replace")
 
     def _value(self, kind: int) -> Any:
-        """A scalar or a string. An array is passed over: its value is None."""
+        """A scalar, a string, or a short list of numbers. Other arrays are passed over: None."""
         if kind == _STRING:
             return self._text()
         if kind == _ARRAY:
-            self._pass_over()
-            return None
+            return self._array()
         if kind not in _SCALARS:
             raise self._damaged(f"a value of an unknown kind ({kind})")
         return self._take(_SCALARS[kind])
 
-    def _pass_over(self) -> None:
+    def _array(self) -> list[Any] | None:
         kind, count = self._take("I"), self._take("Q")
         self._believe(count, MOST_ITEMS)
+        if kind in _SCALARS and count <= FEW_ITEMS:  # what is said of each layer
+            return [self._take(_SCALARS[kind]) for _ in range(count)]
+        self._pass_over(kind, count)
+        return None
+
+    def _pass_over(self, kind: int, count: int) -> None:
         if kind == _STRING:
             view, at = self._view, self._at
             for _ in range(count):

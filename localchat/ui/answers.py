@@ -27,9 +27,11 @@ def draw(answer: Answer, key: object) -> None:
         if answer.state == "done" and not answer.quotes:
             st.markdown(NOTHING)
     elif answer.text:
+        _thoughts(answer)
         st.markdown(safe.answer_markdown(answer.text))
     elif answer.state == "done":
-        st.markdown("The model gave an empty answer. The sentences below may help.")
+        _thoughts(answer)
+        st.markdown(_empty(answer))
     _ending(answer)
     _citations(answer, key)
     if not answer.by_quotes and answer.quotes and answer.state != "failed":
@@ -49,10 +51,32 @@ def draw_running(answer: Answer, phase: Any) -> None:
         _quotes(answer.quotes)
     elif not answer.text:
         st.caption("No sentence in your documents stands out; the model reads the passages.")
+    if answer.thoughts and not answer.text:
+        st.caption(f":material/psychology: {safe.plain(_last_words(answer.thoughts))}")
     if answer.text:
         st.markdown(safe.answer_markdown(answer.text))
     if phase is not None:
         st.caption(f":shimmer[{phase_text(phase)}]")
+
+
+def _thoughts(answer: Answer) -> None:
+    """What the model thought first: folded, and never part of the answer."""
+    if answer.thoughts:
+        with st.expander("What the model thought", icon=":material/psychology:", type="compact"):
+            st.html(safe.marked(answer.thoughts, None, None))
+
+
+def _empty(answer: Answer) -> str:
+    if answer.thoughts and answer.cut_off:
+        return (
+            "The model thought until its room was used up, and did not come to an answer. Make "
+            "answers longer in the sidebar, or have it answer without thinking first."
+        )
+    return "The model gave an empty answer. The sentences below may help."
+
+
+def _last_words(thoughts: str, most: int = 160) -> str:
+    return thoughts if len(thoughts) <= most else "…" + thoughts[-most:].split(" ", 1)[-1]
 
 
 def phase_text(phase: Any) -> str:
@@ -61,7 +85,7 @@ def phase_text(phase: Any) -> str:
         return phase.note or "Waiting for the answer before this one…"
     if phase.name == "loading":
         share = f" {100 * phase.done // phase.total} %" if phase.total else ""
-        return f"Loading the model…{share}"
+        return f"Loading the model…{share} {phase.note}".rstrip()
     if phase.name == "reading":
         count = f" {phase.done:,} of {phase.total:,} tokens" if phase.total else ""
         return f"Reading the passages…{count}"
@@ -83,6 +107,11 @@ def _ending(answer: Answer) -> None:
             _quotes(answer.quotes)
     elif answer.state == "stopped":
         st.caption(":material/stop_circle: Stopped.")
+    elif answer.cut_off and answer.text:
+        st.caption(
+            ":material/content_cut: It ends here because it reached the longest answer that is "
+            "allowed. The sidebar can make answers longer."
+        )
     if answer.left_out:
         st.caption(
             f":material/info: {answer.left_out} of {len(answer.passages)} passages did not fit "
@@ -159,6 +188,8 @@ def _footer(answer: Answer) -> str:
     parts = [safe.plain(answer.model)]
     if "total" in answer.timings:
         parts.append(f"{answer.timings['total']:.1f} s")
+    if answer.speed:
+        parts.append(f"{answer.speed:.0f} tokens/s")
     if answer.by_quotes and answer.quotes:
         parts.append("word for word from your documents")
     return " · ".join(parts)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from localchat.app import LocalChat, address_of, open_localchat
-from localchat.core.errors import FolderInUse, ModelFileError
+from localchat.core.errors import FolderInUse
 from localchat.core.settings import Settings
 from tests.chat.kit import eventually
 from tests.engines.conftest import needs_llama
@@ -70,15 +70,6 @@ def test_a_question_that_is_too_long_is_kept_whole_with_its_sentence(chat: Local
     [turn] = chat.conversations.turns("c")
     assert turn.question == "why " * 25_000
     assert "100,000 characters" in turn.answer.error
-
-
-def test_a_model_is_found_by_path_name_or_its_beginning(chat: LocalChat, tmp_path: Path) -> None:
-    elsewhere = write_tiny_gguf(tmp_path / "模型 🐛.gguf")
-    here = write_tiny_gguf(chat.folder.models / "Tiny-Q8.gguf")
-    assert chat.find_model(str(elsewhere)) == elsewhere
-    assert chat.find_model("Tiny-Q8.gguf") == chat.find_model("tiny") == here
-    with pytest.raises(ModelFileError, match="There is no model “huge”"):
-        chat.find_model("huge")
 
 
 @needs_llama

@@ -16,6 +16,7 @@ from tests.tiny_gguf import write_tiny_gguf
 
 REPLY = "Task decomposition works by simple prompting [1], 按照说明, or with human inputs 🐛."
 HAS_LLAMA = importlib.util.find_spec("llama_cpp") is not None  # never imported in this process
+HAS_GPT4ALL = importlib.util.find_spec("gpt4all") is not None
 needs_llama = pytest.mark.skipif(not HAS_LLAMA, reason="llama-cpp-python is not installed")
 
 

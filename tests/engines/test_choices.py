@@ -6,32 +6,72 @@ import pytest
 
 from localchat.core.errors import EngineDied, LoadError, ModelFileError, PromptTooLong
 from localchat.engines.choices import (
+    MANY_LAYERS,
+    Choice,
     choose_context,
     choose_gpu_layers,
     choose_threads,
     room_for_prompt,
 )
+from localchat.engines.devices import Gpu
 from localchat.engines.wire import error_to_message, explain_exit, message_to_error
 
 GB = 10**9
 
 
+CARD = Gpu("NVIDIA Test", free_bytes=4 * GB, total_bytes=8 * GB)
+BIG = Gpu("Apple M9", free_bytes=20 * GB, total_bytes=24 * GB)
+FULL = Gpu("NVIDIA Test", free_bytes=GB, total_bytes=8 * GB)
+SHARED = Gpu("Intel Test", free_bytes=5 * GB, total_bytes=32 * GB, integrated=True)
+SILENT = Gpu("Odd", free_bytes=0, total_bytes=0)
+LAYERS = [GB // 2, *[GB // 5] * 28]
+"""The output layer, and 28 others: 6.1 GB."""
+
+
 @pytest.mark.parametrize(
-    ("wanted", "supported", "value", "reason"),
+    ("wanted", "gpu", "value", "reason"),
     [
-        (None, True, 28, "automatic: all 28 layers"),
-        (None, False, 0, "built without GPU support"),
-        (10, False, 0, "built without GPU support"),
-        (10, True, 10, "10 of 28"),
-        (0, True, 0, "as chosen"),
-        (-1, True, 28, "all 28"),
-        (99, True, 28, "all 28"),
+        (None, BIG, 29, "automatic: 29 of 29 layers on the GPU (Apple M9): 20.0 GB of its 24.0 GB"),
+        (
+            None,
+            CARD,
+            15,
+            "automatic: 15 of 29 layers on the GPU (NVIDIA Test): what fits in 4.0 GB",
+        ),
+        (None, SHARED, 0, "too little of the GPU's memory (Intel Test) is free: 5.0 GB"),
+        (None, FULL, 0, "on the CPU: too little of the GPU's memory (NVIDIA Test) is free: 1.0 GB"),
+        (None, SILENT, 29, "automatic: all layers on the GPU (Odd)"),
+        (None, None, 0, "on the CPU: no GPU was found"),
+        (-1, FULL, 29, "all layers on the GPU (NVIDIA Test), as chosen"),
+        (99, FULL, 29, "all layers on the GPU (NVIDIA Test), as chosen"),
+        (10, FULL, 10, "10 of 29 layers on the GPU (NVIDIA Test), as chosen"),
+        (10, None, 0, "on the CPU: no GPU was found"),
+        (0, BIG, 0, "on the CPU, as chosen"),
     ],
 )
-def test_gpu_layers(wanted: int | None, supported: bool, value: int, reason: str) -> None:
-    choice = choose_gpu_layers(wanted, 28, supported)
+def test_gpu_layers(wanted: int | None, gpu: Gpu | None, value: int, reason: str) -> None:
+    choice = choose_gpu_layers(wanted, LAYERS, gpu)
     assert choice.value == value
     assert reason in choice.reason
+
+
+@pytest.mark.parametrize("wanted", [None, 10, -1])
+def test_a_build_without_gpus_is_named_as_the_reason(wanted: int | None) -> None:
+    choice = choose_gpu_layers(wanted, LAYERS, None, can_use=False)
+    assert choice == Choice(0, "on the CPU: this llama.cpp was built without GPU support")
+
+
+@pytest.mark.parametrize(("wanted", "value"), [(None, MANY_LAYERS), (-1, MANY_LAYERS), (7, 7)])
+def test_of_a_file_that_tells_nothing_all_layers_are_taken(wanted: int | None, value: int) -> None:
+    assert choose_gpu_layers(wanted, [], BIG).value == value
+
+
+def test_what_fits_never_grows_with_the_context() -> None:
+    fitting = [
+        choose_gpu_layers(None, [cost + extra for cost in LAYERS], CARD).value
+        for extra in range(0, GB, GB // 20)
+    ]
+    assert fitting == sorted(fitting, reverse=True)
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 3), (8, 7), (0, 1)])

@@ -5,10 +5,12 @@ A new engine joins with one line in ``KITS``; see ``Kit`` for what that line may
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
@@ -17,9 +19,14 @@ from langchain_core.runnables import RunnablePassthrough
 
 from localchat.core.errors import EngineError, PromptTooLong
 from localchat.engines.base import HEARTBEAT, Engine, Phase, phase_of
+from localchat.engines.gpt4all import Gpt4AllEngine
 from localchat.engines.llama import LlamaCppEngine
+from localchat.engines.llamafile import LlamafileEngine
 from localchat.engines.quotes import QUOTES, QuotesEngine
-from tests.engines.conftest import HAS_LLAMA, REPLY, Models
+from localchat.engines.server import ServerEngine
+from tests.engines.conftest import HAS_GPT4ALL, HAS_LLAMA, REPLY, Models
+from tests.engines.llamafiles import HAS_XLLAMACPP, write_llamafile
+from tests.engines.servers import HAS_PYTHON_SERVER, running
 from tests.fake_engine import FakeEngine
 
 SLACK = 0.4
@@ -50,6 +57,59 @@ def _small_llama(models: Models) -> Engine:
     return LlamaCppEngine(path=models.tiny, threads=1, context=256)
 
 
+def _gpt4all(models: Models) -> Engine:
+    return Gpt4AllEngine(path=models.tiny, threads=1, context=4096)
+
+
+def _slow_gpt4all(models: Models) -> Engine:
+    return Gpt4AllEngine(path=models.slow, threads=1, context=8192, answer_tokens=6000)
+
+
+def _small_gpt4all(models: Models) -> Engine:
+    return Gpt4AllEngine(path=models.tiny, threads=1, context=256)
+
+
+def _a_llamafile(model: Path) -> Path:
+    return write_llamafile(model.parent / "a file 文件 🐛" / f"{model.stem}.llamafile", model)
+
+
+def _llamafile(models: Models) -> Engine:
+    return LlamafileEngine(path=_a_llamafile(models.tiny), context=4096)
+
+
+def _slow_llamafile(models: Models) -> Engine:
+    return LlamafileEngine(path=_a_llamafile(models.slow), context=8192, answer_tokens=6000)
+
+
+def _small_llamafile(models: Models) -> Engine:
+    return LlamafileEngine(path=_a_llamafile(models.tiny), context=256)
+
+
+def _llama_server(models: Models) -> Engine:
+    return ServerEngine(url=running().llama_server(models.tiny, 4096).url)
+
+
+def _slow_llama_server(models: Models) -> Engine:
+    return ServerEngine(url=running().llama_server(models.slow, 8192).url, answer_tokens=6000)
+
+
+def _small_llama_server(models: Models) -> Engine:
+    return ServerEngine(url=running().llama_server(models.tiny, 256).url)
+
+
+def _python_server(models: Models) -> Engine:
+    return ServerEngine(url=running().python_server(models.tiny, 4096).url)
+
+
+def _slow_python_server(models: Models) -> Engine:
+    url = running().python_server(models.slow, 8192).url
+    return ServerEngine(url=url, context=8192, answer_tokens=6000)
+
+
+def _small_python_server(models: Models) -> Engine:
+    return ServerEngine(url=running().python_server(models.tiny, 256).url)
+
+
 def _quoted(question: str) -> list[BaseMessage]:
     texts = ["Simple prompting.", "Human inputs."]
     quotes = [{"number": number, "text": text} for number, text in enumerate(texts, 1)]
@@ -77,6 +137,10 @@ class Kit:
 KITS = [
     Kit("fake", _fake, _slow_fake, _small_fake),
     Kit("llama.cpp", _llama, _slow_llama, _small_llama),
+    Kit("gpt4all", _gpt4all, _slow_gpt4all, _small_gpt4all),
+    Kit("llamafile", _llamafile, _slow_llamafile, _small_llamafile),
+    Kit("server: llama-server", _llama_server, _slow_llama_server, _small_llama_server),
+    Kit("server: llama-cpp-python", _python_server, _slow_python_server, _small_python_server),
     Kit("quotes", lambda _: QuotesEngine(), ask=_quoted, says="Simple prompting."),
 ]
 
@@ -86,6 +150,14 @@ def kit(request: pytest.FixtureRequest) -> Kit:
     found: Kit = request.param
     if found.name == "llama.cpp" and not HAS_LLAMA:
         pytest.skip("llama-cpp-python is not installed")
+    if found.name == "gpt4all" and not HAS_GPT4ALL:
+        pytest.skip("gpt4all is not installed")
+    if found.name == "llamafile" and (os.name == "nt" or not HAS_XLLAMACPP):
+        pytest.skip("the stand-in for a llamafile needs xllamacpp, and a shell")
+    if found.name == "server: llama-server" and not HAS_XLLAMACPP:
+        pytest.skip("xllamacpp is not installed")
+    if found.name == "server: llama-cpp-python" and not HAS_PYTHON_SERVER:
+        pytest.skip("the server of llama-cpp-python is not installed")
     return found
 
 

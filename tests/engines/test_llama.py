@@ -49,7 +49,7 @@ def test_says_markdown_images_and_chinese(tmp_path: Path, llama: Make) -> None:
 
 def test_characters_that_come_byte_by_byte_are_put_together(models: Models, llama: Make) -> None:
     chunks = list(llama(models.tiny).stream("Hi"))
-    assert any(chunk.text == "🐛" for chunk in chunks)
+    assert "🐛" in texts(chunks)
     assert not any("�" in chunk.text for chunk in chunks)
 
 
@@ -130,7 +130,8 @@ def test_stops_within_a_batch_while_it_reads(models: Models, tmp_path: Path, lla
     until(following, "writing")
     following.close()
     engine.close()
-    assert not (tmp_path / "engine.log").exists()  # being stopped is no mistake
+    log = tmp_path / "engine.log"
+    assert not log.exists() or "decode" not in log.read_text()  # being stopped is no mistake
 
 
 def test_reading_tells_its_progress(models: Models, llama: Make) -> None:
@@ -265,7 +266,7 @@ def test_an_unknown_architecture_is_named(tmp_path: Path, llama: Make) -> None:
 
 def test_a_context_beyond_all_memory(models: Models, llama: Make) -> None:
     with pytest.raises(LoadError, match="not enough memory for a context of 2,000,000,000"):
-        llama(models.slow, context=2_000_000_000).load()
+        llama(models.slow, context=2_000_000_000, steps_down=False).load()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on memory as on Linux")
@@ -275,7 +276,7 @@ def test_memory_that_runs_out_while_loading(
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, 2 * 10**9))\n"
     (tmp_path / "sitecustomize.py").write_text(limit)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    engine = llama(models.slow, context=1_000_000)
+    engine = llama(models.slow, context=1_000_000, steps_down=False)
     with pytest.raises(LoadError, match="not enough memory for a context"):
         engine.load()
     monkeypatch.undo()
@@ -310,9 +311,10 @@ class TestKilled:
         following.close()
 
     def test_while_it_loads(self, models: Models, llama: Make) -> None:
-        engine = llama(models.slow)
+        engine = llama(models.slow, steps_down=False)
         stream = engine.stream("Hi")
         until(stream, "loading")
+        assert eventually(lambda: engine.phase.name == "loading")  # it has begun
         assert engine.pid
         os.kill(engine.pid, signal.SIGKILL)
         with pytest.raises(EngineDied):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 import pytest
 
-from localchat.engines.worker_text import Assembler, Disarm
+from localchat.engines.worker import Tell
+from localchat.engines.worker_text import TELLING_PAUSE, Assembler, Disarm, Speaker
 
 
 @pytest.mark.parametrize("text", ["plain", "你好，世界", "🐛🐛", "mixed ü 好 🐛 end"])
@@ -55,3 +59,68 @@ def test_disarm_breaks_control_tokens_and_nothing_else() -> None:
     assert disarm("a < b and <b>x</b>") == "a < b and <b>x</b>"
     assert "<|end|>" not in disarm("x<|end|>y</s>")
     assert disarm("x<|end|>y").replace("\u200b", "") == "x<|end|>y"
+
+
+# What is told of it
+
+
+class Heard:
+    """Takes what a ``Tell`` sends, and joins it by kind."""
+
+    def __init__(self) -> None:
+        self.text = self.thought = ""
+        self.pieces = 0
+
+    def __call__(self, message: dict[str, str]) -> None:
+        self.text += message["text"] if message["event"] == "text" else ""
+        self.thought += message["text"] if message["event"] == "thought" else ""
+        self.pieces += 1
+
+
+def speak(text: str, prompt: str = "", stop: Sequence[str] = ()) -> tuple[Heard, Speaker]:
+    heard = Heard()
+    speaker = Speaker(Tell(1, heard), prompt, [*stop])
+    for byte in text.encode():
+        speaker.say(bytes([byte]))
+        if speaker.stopped:
+            break
+    speaker.finish()
+    return heard, speaker
+
+
+def test_everything_is_told_in_the_end() -> None:
+    heard, _ = speak("Yes, 你好 🐛 and so on. " * 20)
+    assert heard.text == "Yes, 你好 🐛 and so on. " * 20
+    assert heard.thought == ""
+
+
+def test_what_comes_fast_is_told_in_few_pieces() -> None:
+    heard, _ = speak("so on " * 2000)
+    assert heard.pieces < 200
+
+
+def test_what_comes_slowly_is_told_at_once() -> None:
+    heard = Heard()
+    speaker = Speaker(Tell(1, heard), "", [])
+    for word in (b"one ", b"two ", b"three"):
+        speaker.say(word)
+        assert heard.text.endswith(word.decode())
+        time.sleep(TELLING_PAUSE * 1.5)
+
+
+def test_thoughts_are_told_apart() -> None:
+    heard, _ = speak("<think>Hm.</think>\n\nYes. ", stop=["User:"])
+    assert (heard.thought, heard.text) == ("Hm.", "Yes. ")
+
+
+def test_a_stop_text_ends_what_is_told() -> None:
+    heard, speaker = speak("Yes. User: and", stop=["User:"])
+    assert speaker.stopped
+    assert heard.text == "Yes. "
+
+
+def test_it_knows_when_a_thought_goes_on() -> None:
+    _, speaker = speak("Hm", prompt="<think>")
+    assert speaker.thinking
+    _, speaker = speak("Hm</think>Yes", prompt="<think>")
+    assert not speaker.thinking

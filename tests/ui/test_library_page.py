@@ -34,7 +34,7 @@ def test_a_page_is_added_by_its_address(library: Any, site: Any, until: Any) -> 
     site.pages["/otters.html"] = "<title>Otters</title><p>Otters hold hands while they sleep.</p>"
     library.text_area(key="addresses").set_value(f"{site.base}/otters.html")
     press(library, "Add pages")
-    until(library, lambda tab: "2 sources" in said(tab) and "1 passage" in said(tab))
+    until(library, lambda tab: "2 sources" in said(tab) and "· 1 passage ·" in said(tab))
     assert "**Otters**" in said(library)
 
 
@@ -62,7 +62,7 @@ def test_dropping_the_same_file_again_adds_nothing_and_says_so(library: Any, unt
     for _ in range(2):
         library.file_uploader[0].upload("notes.txt", b"The boiler was serviced in May.")
         library.run()
-        until(library, lambda tab: "10 passages" in said(tab) and "Indexing" not in said(tab))
+        until(library, lambda tab: "· 1 passage ·" in said(tab) and "Indexing" not in said(tab))
     assert "2 sources" in said(library)
     assert "Already in the library" in said(library)
 
