@@ -221,14 +221,7 @@ class Answering:
         """Measure in the background: on the CPU, and on the GPU where there is one; the faster is
         kept in the settings."""
         measuring = self.measuring = Measuring(key_of(settings))
-        ways = [("this computer", settings)]
-        if settings.engine in ("llama.cpp", "gpt4all", "llamafile"):
-            ways = [("the processor", settings.model_copy(update={"gpu_layers": 0}))]
-            if has_gpu:
-                gpu = settings.gpu_layers or None
-                ways.append(("the GPU", settings.model_copy(update={"gpu_layers": gpu})))
-        elif settings.engine == "server":
-            ways = [("the server", settings)]
+        ways = _ways(settings, has_gpu=has_gpu)
 
         def work() -> None:
             try:
@@ -263,6 +256,7 @@ class Answering:
         if len(ways) > 1 and key_of(self._settings()) == measuring.key:
             kept = fastest.gpu_layers if fastest.gpu_layers == 0 else settings.gpu_layers
             self._change(gpu_layers=kept)
+            self._load(self._settings())
 
     def _measure_one(self, measuring: Measuring, engine: Engine, where: str) -> Speed:
         def tell(phase: Phase) -> None:
@@ -275,6 +269,27 @@ class Answering:
             return measure(engine, where, tell)
         finally:
             visit.leave()
+
+    def _load(self, settings: Settings) -> None:
+        visit = self._room.visit(self._engine(settings))
+        try:
+            for _ in visit.enter():
+                pass
+        finally:
+            visit.leave()
+
+
+def _ways(settings: Settings, *, has_gpu: bool) -> list[tuple[str, Settings]]:
+    """What is to be measured: where it computes, for people, and the settings for that."""
+    if settings.engine == "server":
+        return [("the server", settings)]
+    if not has_gpu:
+        return [("the processor", settings)]
+    gpu = settings.gpu_layers or None
+    return [
+        ("the processor", settings.model_copy(update={"gpu_layers": 0})),
+        ("the GPU", settings.model_copy(update={"gpu_layers": gpu})),
+    ]
 
 
 def _speed_key(settings: Settings) -> str:

@@ -41,8 +41,6 @@ WRITING = (
     "answer_tokens", "temperature", "top_p", "min_p", "repeat_penalty", "seed", "thinking",
 )  # fmt: skip
 """What can be chosen anew for each answer."""
-THINKING_TOKENS = 2048
-"""What thinking may take on top of the longest answer."""
 
 PhaseName = Literal["unloaded", "waiting", "loading", "reading", "writing", "ready", "failed"]
 

@@ -82,8 +82,12 @@ class ChildEngine(Engine):
     @property
     def info(self) -> Message:
         """What was chosen at loading, with reasons (see the backends); empty before."""
-        steps = [rung.reason for rung in self._state.rungs]
-        return {**self._state.info, "steps": steps} if self._state.info else {}
+        info = dict(self._state.info)
+        if info and self._state.rungs:
+            info["steps"] = [rung.reason for rung in self._state.rungs]
+            for reason in ("gpu_reason", "context_reason"):
+                info[reason] = str(info.get(reason, "")).replace("as chosen", "as safer settings")
+        return info
 
     @property
     def safer(self) -> Rung | None:
@@ -167,7 +171,7 @@ class ChildEngine(Engine):
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
         """The whole prompt, with what the chat template puts around the messages."""
-        return self._count(messages=to_turns(messages))[0]
+        return self._count(messages=to_turns(messages), thinking=self.thinking)[0]
 
     def _count(self, **what: Any) -> list[int]:
         self.load()
@@ -242,6 +246,7 @@ class ChildEngine(Engine):
             timings,
             kept=event["tokens_kept"],
             per_second=event["per_second"],
+            estimated=not self.counts_exactly,
         )
         return last_chunk(self.title, ended)
 

@@ -12,7 +12,6 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from localchat.core.errors import PromptTooLong, ServerError
 from localchat.engines.base import (
-    THINKING_TOKENS,
     Ended,
     Phase,
     phase_chunk,
@@ -36,6 +35,7 @@ from localchat.engines.server_reader import (
 )
 from localchat.engines.server_state import ServerState
 from localchat.engines.server_stream import Patience, chat, request_body, why_it_broke_off
+from localchat.engines.thinking import THINKING_TOKENS
 
 logger = logging.getLogger(__name__)
 

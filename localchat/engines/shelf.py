@@ -11,8 +11,8 @@ from localchat.engines.base import Engine
 from localchat.engines.quotes import QuotesEngine
 
 _LOADED_WITH = (
-    "engine", "model", "program", "weights", "server_url", "agreed", "gpu_layers", "context_tokens", "threads", "flash_attention",
-    "kv_cache", "chat_format", "safer_settings",
+    "engine", "model", "program", "weights", "server_url", "agreed", "gpu_layers", "context_tokens",
+    "threads", "flash_attention", "kv_cache", "chat_format", "safer_settings",
 )  # fmt: skip
 """What another engine is needed for. The rest is said with each question."""
 

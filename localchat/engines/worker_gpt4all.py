@@ -27,11 +27,14 @@ from localchat.engines.signs_of_life import SignsOfLife
 from localchat.engines.thinking import THINKING_TOKENS, is_mark
 from localchat.engines.wire import Message
 from localchat.engines.worker import Tell
-from localchat.engines.worker_gpt4all_library import BATCH, LEAST_FREE, Sampling
+from localchat.engines.worker_gpt4all_library import BATCH, LEAST_FREE, Manner
 from localchat.engines.worker_gpt4all_model import Gpt4AllModel
 from localchat.engines.worker_gpt4all_past import Past
 from localchat.engines.worker_text import ChatFormat, Disarm, Speaker
 
+SMALLEST_BATCH = 32
+"""Fewer tokens in one go are read more slowly, each."""
+_SHARED = "; fewer while other programs compute"
 _BYTES_PER_TOKEN = 3.0
 """Of usual text: what is taken where nobody can count, until a prompt has been read."""
 
@@ -41,6 +44,7 @@ class Gpt4AllBackend:
 
     def __init__(self) -> None:
         self._bytes_per_token = _BYTES_PER_TOKEN
+        self._reading_speed = 0.0
 
     def load(self, model: Message, tell: Tell) -> Message:
         path = Path(model["path"])
@@ -56,7 +60,8 @@ class Gpt4AllBackend:
             loaded.open(path, place, context.value)
             self._counter = loaded.counter(_pads(said))
         threads = choose_threads(model["threads"], physical_cores())
-        loaded.use_threads(threads.value)
+        shared = not model["threads"] and threads.value > 1
+        loaded.use_threads(threads.value, share=shared)
         self._context = context.value
         self._understand(said, model.get("chat_format", ""))
         tell.phase("loading", 1000, 1000)
@@ -67,7 +72,7 @@ class Gpt4AllBackend:
             **_where_it_is(place, loaded.on_gpu),
             "layers": said.layers,
             "threads": threads.value,
-            "threads_reason": threads.reason,
+            "threads_reason": threads.reason + (_SHARED if shared else ""),
             "chat_format": self._format.name,
             "counts_exactly": self._counter is not None,
             "note": self._format.note,
@@ -115,8 +120,9 @@ class Gpt4AllBackend:
         text, keep = self._past.of(prompt, self._model.read)
         speaker = Speaker(tell, prompt, [*self._format.stop, *request["stop"]])
         course = _Course(speaker, self._said, request["answer_tokens"], tell)
-        course.begin(new=tokens - keep, fits=self._context - tokens)
-        sampling = Sampling(
+        course.begin(tokens - keep, self._context - tokens, self._reading_speed)
+        manner = Manner(
+            batch=course.batch,
             tokens=course.most,
             temperature=request["temperature"],
             top_p=request["top_p"],
@@ -124,9 +130,10 @@ class Gpt4AllBackend:
             repeat_penalty=request["repeat_penalty"],
         )
         try:
-            self._model.prompt(text, keep, sampling, course.on_read, course.on_written)
+            self._model.prompt(text, keep, manner, course.on_read, course.on_written)
         finally:
             self._past.remember(prompt)
+            self._reading_speed = course.reading_speed or self._reading_speed
         tell.check()
         if self._counter is None:
             self._bytes_per_token = len(prompt.encode()) / max(keep + course.read, 1)
@@ -143,14 +150,18 @@ class _Course:
         self._answer_tokens = answer_tokens
         self._tell = tell
         self.read = 0
+        self.reading_speed = 0.0
         self._written = 0
         self._thoughts = 0
         self._reason = ""
         self._was_read = 0.0
 
-    def begin(self, new: int, fits: int) -> None:
-        """``new`` tokens are to be read, and ``fits`` more have room behind them."""
+    def begin(self, new: int, fits: int, speed: float) -> None:
+        """``new`` tokens are to be read, and ``fits`` more have room behind them. ``speed`` is how
+        many were read per second before, 0 where nobody knows: a batch is to take no longer than
+        about a second, because nothing is heard in the middle of it."""
         self._new = new
+        self.batch = min(max(int(speed) // 32 * 32, SMALLEST_BATCH), BATCH) if speed else BATCH
         self._room = min(self._answer_tokens, fits)
         self.most = min(self._answer_tokens + THINKING_TOKENS, fits)
         self._begun = time.monotonic()
@@ -160,10 +171,10 @@ class _Course:
         self.read += 1
         if self.read == self._new:
             self._begin_to_write()
-        elif self.read % BATCH == 0:
-            seconds = max(time.monotonic() - self._begun, 1e-6)
+        elif self.read % self.batch == 0:
+            self.reading_speed = self.read / max(time.monotonic() - self._begun, 1e-6)
             total = max(self.read, self._new)
-            self._tell.phase("reading", self.read, total, self.read / seconds)
+            self._tell.phase("reading", self.read, total, self.reading_speed)
         return not self._tell.step()
 
     def _begin_to_write(self) -> None:

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from localchat.core.errors import EngineError
-from localchat.engines.worker_gpt4all_library import Library, Sampling, refusals
+from localchat.engines.worker_gpt4all_library import Library, Manner, refusals
 
 PADDING = 96
 _CONTEXT = 8
@@ -43,7 +43,7 @@ class Counter:
         with self._lock:
             then = self._library.heard.now()
             self._library.prompt(
-                self._model, text + self._pad, 0, Sampling(), lambda _: False, lambda *_: False
+                self._model, text + self._pad, 0, Manner(), lambda _: False, lambda *_: False
             )
             said = self._library.heard.since(then)
         # The other model may be refused something at the same time, but its window is larger.

@@ -32,9 +32,11 @@ _NOISE = (
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How the next token is chosen; ``tokens`` are the most that may be written."""
+class Manner:
+    """How the next token is chosen; ``batch`` is how many tokens of a prompt are read in one go,
+    ``tokens`` are the most that may be written."""
 
+    batch: int = BATCH
     tokens: int = 0
     temperature: float = 0.0
     top_p: float = 1.0
@@ -98,7 +100,7 @@ class Library:
         model: int,
         text: str,
         keep: int,
-        sampling: Sampling,
+        manner: Manner,
         on_read: Callable[[int], bool],
         on_written: Callable[[int, bytes], bool],
     ) -> list[int]:
@@ -112,13 +114,13 @@ class Library:
         """
         context = self._api.LLModelPromptContext(
             n_past=keep,
-            n_predict=sampling.tokens,
-            n_batch=BATCH,
+            n_predict=manner.tokens,
+            n_batch=manner.batch,
             top_k=40,
-            top_p=sampling.top_p,
-            min_p=sampling.min_p,
-            temp=max(sampling.temperature, 0.0),
-            repeat_penalty=sampling.repeat_penalty,
+            top_p=manner.top_p,
+            min_p=manner.min_p,
+            temp=max(manner.temperature, 0.0),
+            repeat_penalty=manner.repeat_penalty,
             repeat_last_n=64,
         )
         raised: list[BaseException] = []

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localchat.core.errors import PromptTooLong
+from localchat.engines.free_cores import FreeCores
 from localchat.engines.gpt4all_failures import why_no_gpu, why_not_loaded, why_stuck
 from localchat.engines.gpt4all_place import Place, choose_place
 from localchat.engines.worker_gpt4all_counter import PADDING, Counter, make_counter
-from localchat.engines.worker_gpt4all_library import LEAST_FREE, Library, Sampling, refusals
+from localchat.engines.worker_gpt4all_library import LEAST_FREE, Library, Manner, refusals
 
 
 class Gpt4AllModel:
@@ -24,6 +25,7 @@ class Gpt4AllModel:
     def __init__(self) -> None:
         self._library = Library()
         self.read: list[int] = []
+        self._cores: FreeCores | None = None
 
     def choose_place(self, wanted: int | None, layers: int) -> Place:
         """See ``gpt4all_place``, for this computer."""
@@ -50,8 +52,16 @@ class Gpt4AllModel:
         """Whether it runs there: not every kind of file can."""
         return self._library.on_gpu(self._model)
 
-    def use_threads(self, threads: int) -> None:
+    def use_threads(self, threads: int, *, share: bool) -> None:
+        """Compute with so many ``threads``; with fewer while other programs need the cores, where
+        they are to be ``share``d."""
         self._library.use_threads(self._model, threads)
+        self._cores = FreeCores(threads) if share and threads > 1 else None
+
+    def _share_cores(self) -> None:
+        threads = self._cores.threads() if self._cores else None
+        if threads:
+            self._library.use_threads(self._model, threads)
 
     def counter(self, pads: list[str]) -> Counter | None:
         """See ``make_counter``."""
@@ -61,7 +71,7 @@ class Gpt4AllModel:
         self,
         text: str,
         keep: int,
-        sampling: Sampling,
+        manner: Manner,
         on_read: Callable[[int], bool],
         on_written: Callable[[int, bytes], bool],
     ) -> None:
@@ -73,10 +83,19 @@ class Gpt4AllModel:
         """
         heard = self._library.heard
         then = heard.now()
-        before, self.read = self.read[:keep], []
-        self.read = self._library.prompt(
-            self._model, text, len(before), sampling, on_read, on_written
-        )
+        if self._cores:
+            self._cores.begin()
+
+        def written(token: int, piece: bytes) -> bool:
+            self._share_cores()
+            return on_written(token, piece)
+
+        def read(token: int) -> bool:
+            self._share_cores()
+            return on_read(token)
+
+        self.read = []
+        self.read = self._library.prompt(self._model, text, keep, manner, read, written)
         said = heard.since(then)
         if refused := [size for size, window in refusals(said) if window > PADDING]:
             raise PromptTooLong(keep + refused[-1], self._context - LEAST_FREE)

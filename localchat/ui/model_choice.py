@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from localchat.app import LocalChat
 
 
+LABEL_CHARACTERS = 26
+
+
 def draw(chat: LocalChat) -> Offer:
     """The choice, what it needs, and what is wrong with it; returns what is chosen."""
     offers = chat.answering.offers()
@@ -45,7 +48,12 @@ def draw(chat: LocalChat) -> Offer:
 
 
 def _label(offer: Offer) -> str:
-    return " · ".join(filter(None, (offer.name, offer.detail)))
+    """As much as the sidebar is wide; a name's end often says how the model was packed."""
+    room = LABEL_CHARACTERS - len(offer.detail)
+    name = offer.name
+    if offer.detail and len(name) > room:
+        name = f"{name[: room - 8]}…{name[-7:]}"
+    return " · ".join(filter(None, (name, offer.detail)))
 
 
 def _choose(by_key: dict[str, Offer]) -> None:

@@ -74,6 +74,7 @@ def _run_with(chat: LocalChat, offer: Offer) -> None:
 
 def _gpu_layers(chat: LocalChat, offer: Offer) -> None:
     from localchat.models.computer import llama_build
+    from localchat.models.gpu_advice import advice_here
 
     build = llama_build()
     can = build.supports_gpu or chat.settings.engine != "llama.cpp"
@@ -102,17 +103,11 @@ def _gpu_layers(chat: LocalChat, offer: Offer) -> None:
         layers,
         disabled=chosen is None or not can,
     )
-    if info.get("gpu_reason"):
-        st.caption(safe.plain(info["gpu_reason"][:1].upper() + info["gpu_reason"][1:] + "."))
+    without = "" if can else f"on the CPU: {build.reason}"
+    if reason := info.get("gpu_reason") or without:
+        st.caption(safe.plain(f"{reason[:1].upper()}{reason[1:]}."))
     if chat.settings.engine == "llama.cpp" and not build.supports_gpu:
-        _how_to_use_a_gpu(build.reason)
-
-
-def _how_to_use_a_gpu(reason: str) -> None:
-    from localchat.models.gpu_advice import advice_here
-
-    st.caption(f"The processor does all the work: {reason}.")
-    st.caption(advice_here())
+        st.caption(safe.plain(advice_here()))
 
 
 def _gpu_by_hand(chat: LocalChat, layers: int) -> None:
@@ -137,7 +132,8 @@ def _context(chat: LocalChat, offer: Offer) -> None:
         help="How much the model can take in at once. Larger needs more memory.",
     )
     if info.get("context_reason"):
-        st.caption(safe.plain(info["context_reason"]))
+        reason = info["context_reason"]
+        st.caption(safe.plain(f"{reason[:1].upper()}{reason[1:]}."))
 
 
 def _writing(chat: LocalChat) -> None:

@@ -35,7 +35,7 @@ def draw(chat: LocalChat, offer: Offer) -> None:
 
 
 def _text(phase: Phase) -> str:
-    speed = f" · {phase.per_second:.0f} tokens/s" if phase.per_second else ""
+    speed = f" · {phase.per_second:,.0f} tokens/s" if phase.per_second else ""
     return {
         "unloaded": ":material/radio_button_unchecked: Loads with the first question",
         "ready": f":material/check_circle: Ready{speed}",
@@ -105,8 +105,8 @@ def _speed(chat: LocalChat) -> None:
     for number, speed in enumerate(speeds):
         kept = " It is the faster one, and used." if len(speeds) > 1 and number == 0 else ""
         st.caption(
-            f":material/speed: With {speed.where}: reads {speed.reading:.0f}, writes "
-            f"{speed.writing:.0f} tokens/s.{kept}"
+            f":material/speed: With {speed.where}: reads {speed.reading:,.0f}, writes "
+            f"{speed.writing:,.0f} tokens/s.{kept}"
         )
     if measuring is not None and measuring.error:
         st.caption(f":orange[:material/warning:] {safe.plain(measuring.error)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
@@ -105,7 +106,7 @@ def test_when_the_room_is_used_up_the_conversation_begins_anew_and_grows_again()
     prompts = conversation(12, 800)
     goes_on = [
         said(later)[: len(earlier.messages)] == said(earlier)
-        for earlier, later in zip(prompts, prompts[1:], strict=False)
+        for earlier, later in pairwise(prompts)
     ]
     assert 0 < goes_on.count(False) < goes_on.count(True)
     assert all(size(packed) <= 800 for packed in prompts)

@@ -92,6 +92,7 @@ def test_choices_come_with_their_reasons(models: Models, gpt4all: Make) -> None:
     assert engine.context_tokens == 8192
     assert "32,768" in engine.info["context_reason"]
     assert engine.info["threads_reason"]
+    assert engine.info["layers"] == 1
     assert engine.info["gpu_reason"] in engine.phase.note
     assert engine.counts_exactly
 
@@ -347,6 +348,20 @@ def test_a_context_beyond_all_memory(models: Models, gpt4all: Make) -> None:
     assert failed.value.cause == "memory"
     assert engine.safer
     assert engine.safer.context == 1_000_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on memory as on Linux")
+def test_memory_that_runs_out_while_loading_leads_to_a_smaller_context(
+    models: Models, tmp_path: Path, gpt4all: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, 2 * 10**9))\n"
+    (tmp_path / "sitecustomize.py").write_text(limit)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    engine = gpt4all(models.slow, context=1_000_000, answer_tokens=8)
+    engine.load()
+    assert engine.context_tokens < 1_000_000
+    assert all("memory ran out" in step for step in engine.info["steps"])
+    assert engine.invoke("Hi").text
 
 
 def test_gpu_layers_without_a_gpu_are_told_as_such() -> None:

@@ -13,6 +13,7 @@ import gguf
 import pytest
 
 from localchat.core.errors import ModelFileError
+from localchat.engines.free_cores import FreeCores, threads_for
 from localchat.engines.gguf_metadata import read_metadata
 from localchat.engines.signs_of_life import SignsOfLife
 from localchat.engines.worker import Tell
@@ -127,6 +128,34 @@ def test_a_process_that_works_is_alive_and_one_that_stands_still_is_not() -> Non
             sum(range(10_000))
     assert tell.steps > still
     assert not any(thread.name == "signs-of-life" for thread in threading.enumerate())
+
+
+# Threads
+
+
+@pytest.mark.parametrize(
+    ("cores", "most", "threads"),
+    [
+        (2.0, 2, 2),  # nobody else computes
+        (1.9, 2, 2),
+        (1.3, 2, 1),  # two threads share two cores with another program
+        (1.0, 2, 1),
+        (0.6, 2, 1),
+        (7.4, 3, 3),
+        (2.8, 7, 3),
+        (0.0, 1, 1),
+    ],
+)
+def test_threads_are_as_many_as_find_a_core(cores: float, most: int, threads: int) -> None:
+    assert threads_for(cores, most) == threads
+
+
+def test_cores_are_looked_at_now_and_then() -> None:
+    cores = FreeCores(2)
+    assert cores.threads() is None
+    time.sleep(0.6)
+    assert cores.threads() in (1, 2)
+    assert cores.threads() is None
 
 
 # Listening to stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from localchat.engines import base, thinking
 from localchat.engines.thinking import MARKS, Splitter, is_mark
 
 
@@ -84,7 +83,3 @@ def test_marks_are_not_to_be_dropped(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "<|end|>", "</s>", "<|im_start|>", ">"])
 def test_other_control_tokens_are(text: str) -> None:
     assert not is_mark(text)
-
-
-def test_the_contract_names_the_same_number_of_tokens() -> None:
-    assert base.THINKING_TOKENS == thinking.THINKING_TOKENS
