@@ -31,7 +31,7 @@ PACKAGES = (
 NETWORK = (
     "Setting up: the Python package index, and llama-cpp-python's own index of prebuilt packages.",
     "Adding web pages: the addresses that you add.",
-    "Answering: nothing.",
+    "Answering: nothing, unless you chose a model on another computer.",
 )
 
 
@@ -48,9 +48,12 @@ def doctor(arguments: argparse.Namespace) -> int:
 def examine() -> dict[str, Any]:
     """The report as plain values."""
     from localchat.models.computer import llama_build, this_computer
+    from localchat.models.gpt4all_models import gpt4all_build
+    from localchat.models.gpu_advice import advice_here
 
     computer = this_computer()
     build = llama_build()
+    gpt4all = gpt4all_build()
     return {
         "localchat": __version__,
         "python": platform.python_version(),
@@ -66,12 +69,14 @@ def examine() -> dict[str, Any]:
                 "setup": _setup("llama-cpp-python"),
             },
             "gpt4all": {
-                "usable": False,
-                "reason": "this version of LocalChat does not use it yet",
+                "usable": gpt4all.usable,
+                "reason": gpt4all.reason,
                 "setup": _setup("gpt4all"),
             },
+            "llamafile": {"usable": True, "reason": "starts the llamafiles that you have"},
+            "server": {"usable": True, "reason": "asks the servers that you name"},
         },
-        "gpu": {"usable": build.supports_gpu, "reason": build.reason},
+        "gpu": {"usable": build.supports_gpu, "reason": build.reason, "advice": advice_here()},
         "embedder": _embedder(),
         "data_folder": _data_folder(),
         "network": list(NETWORK),
@@ -144,6 +149,8 @@ def _show(report: dict[str, Any]) -> None:
         if engine.get("setup"):
             print(f"  {'':<10} set up: {engine['setup']}")
     print(f"  GPU        {report['gpu']['reason']}")
+    if report["gpu"]["advice"]:
+        print(f"  {'':<10} {report['gpu']['advice']}")
     embedder = report["embedder"]
     print(f"Search model: {embedder.get('identity') or embedder['reason']}")
     folder = report["data_folder"]

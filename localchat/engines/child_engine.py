@@ -21,7 +21,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tools import BaseTool
 from pydantic import Field, PrivateAttr
 
-from localchat.core.errors import EngineError
+from localchat.core.errors import EngineDied, EngineError
 from localchat.engines.base import (
     HEARTBEAT,
     Ended,
@@ -34,7 +34,7 @@ from localchat.engines.base import (
     thought_chunk,
 )
 from localchat.engines.host import SILENCE, Call, ChildHost
-from localchat.engines.ladder import Rung, Tried, next_rung, trouble_of
+from localchat.engines.ladder import Rung, Tried, Trouble, next_rung, trouble_of
 from localchat.engines.messages import to_turns
 from localchat.engines.wire import Message
 
@@ -95,6 +95,11 @@ class ChildEngine(Engine):
         return self._state.offer
 
     @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether the last failure looks like it: then a smaller model helps too."""
+        return self._state.trouble == "memory"
+
+    @property
     def pid(self) -> int | None:
         """The child's process id, or None where none runs."""
         return self._host.pid
@@ -119,7 +124,7 @@ class ChildEngine(Engine):
                 for phase in self._load_once():  # noqa: UP028 - closed at once, not in the end
                     yield phase
             except EngineError as error:
-                rung = self._state.failed(error, self._tried())
+                rung = self._state.failed(trouble_of(error, self._tried()), self._tried())
                 if rung is None or not self.steps_down:
                     raise
                 self._state.step_down(rung)
@@ -144,12 +149,7 @@ class ChildEngine(Engine):
 
     def _tried(self) -> Tried:
         """What the last load was tried with, as far as the child could say."""
-        tried: Message = {**self._wanted(), **self._state.tried}
-        return Tried(
-            gpu_layers=max(tried["gpu_layers"] or 0, 0),
-            layers=tried.get("layers", 0),
-            context=tried["context"] or 0,
-        )
+        return _as_tried({**self._wanted(), **self._state.tried})
 
     def close(self) -> None:
         self._state.rungs.clear()
@@ -263,11 +263,12 @@ class _State:
         self.tried: Message = {}
         self.rungs: list[Rung] = []
         self.offer: Rung | None = None
+        self.trouble: Trouble | None = None
         self._lock = threading.Lock()
 
-    def failed(self, error: EngineError, tried: Tried) -> Rung | None:
-        """What to try after ``error``; also kept as the offer."""
-        trouble = trouble_of(error, tried)
+    def failed(self, trouble: Trouble | None, tried: Tried) -> Rung | None:
+        """What to try next; also kept as the offer."""
+        self.trouble = trouble
         self.offer = next_rung(tried, trouble) if trouble else None
         return self.offer
 
@@ -286,7 +287,7 @@ class _State:
                     self.tried = {**self.tried, **event["settings"]}
                 case "loaded":
                     self.info = event["info"]
-                    self.offer = None
+                    self.offer = self.trouble = None
                     self.phase = self._ready()
                 case "done" if self.info:
                     self.phase = self._ready(self.phase.per_second)
@@ -295,6 +296,9 @@ class _State:
                     self.phase = self._ready() if self.info else failed
                 case "died":
                     self.info = {}
+                    if event["note"]:
+                        died, tried = EngineDied("", code=event["code"]), _as_tried(self.tried)
+                        self.failed(trouble_of(died, tried), tried)
                     name: PhaseName = "failed" if event["note"] else "unloaded"
                     if not (self.phase.name == "failed" and not event["note"]):
                         self.phase = Phase(name, note=event["note"])
@@ -302,6 +306,14 @@ class _State:
     def _ready(self, per_second: float = 0.0) -> Phase:
         reasons = [self.info.get(key) for key in ("gpu_reason", "context_reason", "note")]
         return Phase("ready", per_second=per_second, note="; ".join(filter(None, reasons)))
+
+
+def _as_tried(said: Message) -> Tried:
+    return Tried(
+        gpu_layers=max(said.get("gpu_layers") or 0, 0),
+        layers=said.get("layers") or 0,
+        context=said.get("context") or 0,
+    )
 
 
 def _phase(event: Message) -> Phase:

@@ -94,7 +94,7 @@ class ChildHost:
     """A child process with ``backend`` (``module:Class``), and the queue in front of it.
 
     ``listen`` is told of each event of the running call, from a thread of ours; a death is the
-    event ``died`` with the ``note`` for people. ``log`` receives what the child writes to stderr.
+    event ``died`` with the ``note`` for people and the exit ``code``. ``log`` receives what the child writes to stderr.
     """
 
     def __init__(
@@ -264,8 +264,9 @@ class ChildHost:
         with self._lock:
             if self._child is child:
                 self._child = None
-                note = str(error) if isinstance(error, EngineDied) else ""
-                self._listen({"event": "died", "note": note})
+                by_itself = error if isinstance(error, EngineDied) else None
+                note, code = (str(by_itself), by_itself.code) if by_itself else ("", None)
+                self._listen({"event": "died", "note": note, "code": code})
             left = [call for call in self._beside.values() if call.child is child]
             for call in left:
                 del self._beside[call.number]

@@ -17,19 +17,19 @@ Kind = Literal["thought", "text"]
 
 
 @dataclass(frozen=True)
-class _Marks:
+class Marks:
     open: str
     close: str
 
 
 MARKS = (
-    _Marks("<think>", "</think>"),  # Qwen3, DeepSeek-R1, SmolLM3, Phi-4-mini-reasoning
-    _Marks("<thinking>", "</thinking>"),
-    _Marks("[THINK]", "[/THINK]"),  # Magistral
-    _Marks("<seed:think>", "</seed:think>"),  # Seed-OSS
-    _Marks("<|channel>thought\n", "<channel|>"),  # Gemma 4
-    _Marks("<|START_THINKING|>", "<|END_THINKING|>"),  # Command
-    _Marks(
+    Marks("<think>", "</think>"),  # Qwen3, DeepSeek-R1, SmolLM3, Phi-4-mini-reasoning
+    Marks("<thinking>", "</thinking>"),
+    Marks("[THINK]", "[/THINK]"),  # Magistral
+    Marks("<seed:think>", "</seed:think>"),  # Seed-OSS
+    Marks("<|channel>thought\n", "<channel|>"),  # Gemma 4
+    Marks("<|START_THINKING|>", "<|END_THINKING|>"),  # Command
+    Marks(
         "<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"
     ),  # gpt-oss
 )
@@ -95,7 +95,7 @@ class Splitter:
         beginnings = (*(marks.open for marks in MARKS), *_ANSWERS)
         self._over = bool(start) and not any(text.startswith(start) for text in beginnings)
 
-    def _thoughts(self, marks: _Marks) -> Iterator[tuple[Kind, str]]:
+    def _thoughts(self, marks: Marks) -> Iterator[tuple[Kind, str]]:
         before, found, after = self._held.partition(marks.close)
         if found:
             self._held, self._marks, self._over = after, None, True

@@ -21,14 +21,47 @@ from localchat.engines.model_shape import read_shape
 from localchat.engines.thinking import THINKING_TOKENS
 from localchat.engines.wire import Message
 from localchat.engines.worker import Tell
-from localchat.engines.worker_model import BATCH, LlamaModel
+from localchat.engines.worker_model import LlamaModel
 from localchat.engines.worker_text import ChatFormat, Disarm, Speaker
 
-FIRST_PIECE = 128
-PIECE_SECONDS = 0.7
-"""The prompt is read in pieces of about so long, so that its progress can be seen."""
+FIRST_PIECE = 64
+"""Tokens of a model's very first prompt that are read to see how many steps reading takes."""
 TOLD_SECONDS = 0.25
-"""Between two words on how the writing goes."""
+"""Between two words on how the reading or the writing goes."""
+
+
+class Reading:
+    """How far a prompt is read, told now and then.
+
+    llama.cpp asks at each step of its work whether to stop. Each piece of a prompt takes as many
+    ``steps`` as the one before, however long it is, so they show how far a piece is.
+    """
+
+    def __init__(self, tell: Tell, tokens: int, steps: int | None) -> None:
+        self.steps = steps
+        self._tell = tell
+        self._tokens = tokens
+        self._done = self._piece = self._taken = 0
+        self._begun = self._told = time.monotonic()
+        tell.phase("reading", 0, tokens)
+
+    def begin(self, piece: int) -> None:
+        self._piece, self._taken = piece, 0
+
+    def step(self) -> None:
+        self._taken += 1
+        if self.steps and time.monotonic() - self._told > TOLD_SECONDS:
+            self._say(self._done + int(self._piece * min(self._taken / self.steps, 1)))
+
+    def end(self) -> None:
+        self.steps = self._taken
+        self._done += self._piece
+        self._say(self._done)
+
+    def _say(self, done: int) -> None:
+        self._told = time.monotonic()
+        speed = done / max(self._told - self._begun, 1e-6)
+        self._tell.phase("reading", done, self._tokens, speed)
 
 
 class LlamaBackend:
@@ -37,7 +70,8 @@ class LlamaBackend:
     def __init__(self) -> None:
         self._tell: Tell | None = None
         self._counting = threading.Lock()
-        self._reading_speed = 0.0
+        self._reading: Reading | None = None
+        self._steps: int | None = None
 
     def load(self, model: Message, tell: Tell) -> Message:
         """See ``worker.Backend``. All is chosen before the file is loaded, from its metadata."""
@@ -82,6 +116,8 @@ class LlamaBackend:
         self._disarm = Disarm([*vocabulary.control, *self._format.marks])
 
     def _should_stop(self) -> bool:
+        if self._reading:
+            self._reading.step()
         return self._tell is not None and self._tell.step()
 
     def count(self, request: Message) -> list[int]:
@@ -122,25 +158,20 @@ class LlamaBackend:
     def _read(self, prompt: list[int], tell: Tell) -> int:
         """Read what of ``prompt`` is new; how much of it was not."""
         kept = at = self._model.keep_common(prompt)
-        new = len(prompt) - kept
-        begun = time.monotonic()
-        tell.phase("reading", 0, new)
+        self._reading = reading = Reading(tell, len(prompt) - kept, self._steps)
         self._model.interruptible(True)
         try:
             while at < len(prompt):
-                size = int(self._reading_speed * PIECE_SECONDS) // 64 * 64 or FIRST_PIECE
-                piece = prompt[at : at + min(size, BATCH)]
-                before = time.monotonic()
+                size = FIRST_PIECE if reading.steps is None else self._model.batch
+                piece = prompt[at : at + size]
+                reading.begin(len(piece))
                 self._decode(piece, tell)
+                reading.end()
                 at += len(piece)
-                now = time.monotonic()
-                if len(piece) >= 64:
-                    self._reading_speed = max(len(piece) / max(now - before, 1e-6), 100)
-                if at < len(prompt):
-                    tell.phase("reading", at - kept, new, (at - kept) / max(now - begun, 1e-6))
         finally:
             self._model.interruptible(False)
-        tell.phase("reading", new, new, new / max(time.monotonic() - begun, 1e-6))
+            self._reading = None
+        self._steps = reading.steps
         return kept
 
     def _decode(self, piece: list[int], tell: Tell) -> None:

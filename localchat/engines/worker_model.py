@@ -27,6 +27,8 @@ from localchat.engines.worker_amx import leave_out_broken_amx
 logger = logging.getLogger(__name__)
 
 BATCH = 512
+BATCH_WITHOUT_FLASH_ATTENTION = 256
+"""Without it, what is compared with what in one batch should fit a processor's cache."""
 TOP_K = 40
 PENALISED = 64
 """Tokens back for which the repeat penalty holds."""
@@ -113,12 +115,12 @@ class LlamaModel:
         api = self.api
         params = api.llama_context_default_params()
         params.n_ctx = tokens
-        params.n_batch = params.n_ubatch = BATCH
+        flash = _flash_attention(plan)
+        self.batch = BATCH_WITHOUT_FLASH_ATTENTION if flash == "off" else BATCH
+        params.n_batch = params.n_ubatch = self.batch
         params.n_outputs_max = 1  # no memory for the outlook after each token of a batch
         params.n_threads = params.n_threads_batch = plan.threads.value
         params.type_k = params.type_v = GGML_TYPES[plan.cache.kind]
-        flash = plan.flash_attention
-        flash = "on" if flash == "auto" and plan.cache.kind != "f16" else flash  # not without
         params.flash_attn_type = _FLASH[flash]
         params.swa_full = not plan.windows
         self._said.clear()
@@ -168,7 +170,7 @@ class LlamaModel:
         return keep
 
     def decode(self, tokens: list[int]) -> None:
-        """Read ``tokens`` (at most ``BATCH``).
+        """Read ``tokens`` (at most ``batch``).
 
         Raises:
             LoadError: nothing was read; also where ``should_stop`` said so.
@@ -234,6 +236,16 @@ class LlamaModel:
         """The next token, after what was read."""
         token: int = self.api.llama_sampler_sample(sampler, self._context, -1)
         return token
+
+
+def _flash_attention(plan: Plan) -> str:
+    """What "auto" means. On a processor it reads a tenth faster and writes much slower, the more
+    so the longer the prompt is: see benchmarks/README.md."""
+    if plan.flash_attention != "auto":
+        return plan.flash_attention
+    if plan.cache.kind != "f16":
+        return "on"  # it does not go without
+    return "off" if plan.devices.gpu is None else "auto"
 
 
 def _library() -> Any:

@@ -61,15 +61,16 @@ def _failed(chat: LocalChat, engine: Any, phase: Phase) -> None:
                 kwargs=safer.changes,
                 width="stretch",
             )
-            smaller = chat.answering.smaller_model()
-            if smaller is not None:
-                st.button(
-                    f"Use {safe.plain(smaller.name)} ({smaller.detail})",
-                    icon=":material/compress:",
-                    on_click=_choose_and_load,
-                    args=(chat, smaller),
-                    width="stretch",
-                )
+        out_of_memory = getattr(engine, "ran_out_of_memory", False)
+        smaller = chat.answering.smaller_model() if out_of_memory else None
+        if smaller is not None:
+            st.button(
+                f"Use {safe.plain(smaller.name)} ({smaller.detail})",
+                icon=":material/compress:",
+                on_click=_choose_and_load,
+                args=(chat, smaller),
+                width="stretch",
+            )
         st.button(
             "Load again",
             icon=":material/refresh:",

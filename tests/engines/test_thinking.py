@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from localchat.engines.thinking import MARKS, Splitter, is_mark
+from localchat.engines.thinking import MARKS, Marks, Splitter, is_mark
 
 
 def split(text: str, prompt: str = "", size: int = 1) -> tuple[str, str]:
@@ -23,7 +23,7 @@ def split(text: str, prompt: str = "", size: int = 1) -> tuple[str, str]:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("marks", MARKS, ids=lambda marks: marks.open.strip())
 def test_thoughts_of_every_family_are_told_apart_whatever_the_pieces(
-    marks: thinking._Marks, size: int
+    marks: Marks, size: int
 ) -> None:
     text = f"{marks.open}Let me see: 1 < 2.{marks.close}\n\nIt is 2."
     assert split(text, size=size) == ("Let me see: 1 < 2.", "It is 2.")
