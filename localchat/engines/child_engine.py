@@ -6,12 +6,10 @@ the counting and the ladder (see ``host`` for the process, ``ladder`` for the ru
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,24 +19,22 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tools import BaseTool
 from pydantic import Field, PrivateAttr
 
-from localchat.core.errors import EngineDied, EngineError
+from localchat.core.errors import EngineError
 from localchat.engines.base import (
     HEARTBEAT,
     Ended,
     Engine,
     Phase,
-    PhaseName,
     last_chunk,
     phase_chunk,
     text_chunk,
     thought_chunk,
 )
+from localchat.engines.child_state import STARTING, ChildState, as_tried, phase_in
 from localchat.engines.host import SILENCE, Call, ChildHost
-from localchat.engines.ladder import Rung, Tried, Trouble, next_rung, trouble_of
+from localchat.engines.ladder import Rung, Tried, trouble_of
 from localchat.engines.messages import to_turns
 from localchat.engines.wire import Message
-
-_PHASE_FIELDS = {field.name for field in fields(Phase)}
 
 
 class ChildEngine(Engine):
@@ -57,11 +53,11 @@ class ChildEngine(Engine):
     name_for_people: str = Field("", description="None given: the file's name.")
 
     _host: ChildHost = PrivateAttr()
-    _state: _State = PrivateAttr()
+    _state: ChildState = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        self._state = _State()
+        self._state = ChildState()
         self._host = ChildHost(
             self.backend, log=self.log, silence=self.silence, listen=self._state.hear
         )
@@ -139,7 +135,7 @@ class ChildEngine(Engine):
                 if event is not None and event["event"] == "done":
                     return
                 phase = self.phase
-                yield phase if phase.name == "loading" else waiting if call.ahead else _STARTING
+                yield phase if phase.name == "loading" else waiting if call.ahead else STARTING
         finally:
             call.cancel()
 
@@ -149,7 +145,7 @@ class ChildEngine(Engine):
 
     def _tried(self) -> Tried:
         """What the last load was tried with, as far as the child could say."""
-        return _as_tried({**self._wanted(), **self._state.tried})
+        return as_tried({**self._wanted(), **self._state.tried})
 
     def close(self) -> None:
         self._state.rungs.clear()
@@ -222,7 +218,7 @@ class ChildEngine(Engine):
                 elif event is None:
                     yield text_chunk("")
                 elif event["event"] == "phase":
-                    yield phase_chunk(_phase(event))
+                    yield phase_chunk(phase_in(event))
                 elif event["event"] == "text":
                     yield text_chunk(event["text"])
                 elif event["event"] == "thought":
@@ -249,79 +245,6 @@ class ChildEngine(Engine):
             estimated=not self.counts_exactly,
         )
         return last_chunk(self.title, ended)
-
-
-_STARTING = Phase("loading", 0, 1000)
-
-
-class _State:
-    """What the child last said of itself. Written by the host's reader, read by anyone."""
-
-    def __init__(self) -> None:
-        self.phase = Phase("unloaded")
-        self.info: Message = {}
-        self.tried: Message = {}
-        self.rungs: list[Rung] = []
-        self.offer: Rung | None = None
-        self.trouble: Trouble | None = None
-        self._lock = threading.Lock()
-
-    def failed(self, trouble: Trouble | None, tried: Tried) -> Rung | None:
-        """What to try next; also kept as the offer."""
-        self.trouble = trouble
-        self.offer = next_rung(tried, trouble) if trouble else None
-        return self.offer
-
-    def step_down(self, rung: Rung) -> None:
-        with self._lock:
-            self.rungs.append(rung)
-            self.tried = asdict(rung)
-            self.phase = _STARTING
-
-    def hear(self, event: Message) -> None:
-        with self._lock:
-            match event["event"]:
-                case "phase":
-                    self.phase = _phase(event)
-                case "trying":
-                    self.tried = {**self.tried, **event["settings"]}
-                case "loaded":
-                    self.info = event["info"]
-                    self.offer = self.trouble = None
-                    self.phase = self._ready()
-                case "done" if self.info:
-                    self.phase = self._ready(self.phase.per_second)
-                case "error":
-                    failed = Phase("failed", note=_note_of(event["error"]))
-                    self.phase = self._ready() if self.info else failed
-                case "died":
-                    self.info = {}
-                    if event["note"]:
-                        died, tried = EngineDied("", code=event["code"]), _as_tried(self.tried)
-                        self.failed(trouble_of(died, tried), tried)
-                    name: PhaseName = "failed" if event["note"] else "unloaded"
-                    if not (self.phase.name == "failed" and not event["note"]):
-                        self.phase = Phase(name, note=event["note"])
-
-    def _ready(self, per_second: float = 0.0) -> Phase:
-        reasons = [self.info.get(key) for key in ("gpu_reason", "context_reason", "note")]
-        return Phase("ready", per_second=per_second, note="; ".join(filter(None, reasons)))
-
-
-def _as_tried(said: Message) -> Tried:
-    return Tried(
-        gpu_layers=max(said.get("gpu_layers") or 0, 0),
-        layers=said.get("layers") or 0,
-        context=said.get("context") or 0,
-    )
-
-
-def _phase(event: Message) -> Phase:
-    return Phase(**{key: value for key, value in event.items() if key in _PHASE_FIELDS})
-
-
-def _note_of(error: Message) -> str:
-    return f"{error.get('what', '')} {error.get('next_step', '')}".strip()
 
 
 def waits_for(ahead: int) -> str:

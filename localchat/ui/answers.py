@@ -63,7 +63,7 @@ def _thoughts(answer: Answer) -> None:
     """What the model thought first: folded, and never part of the answer."""
     if answer.thoughts:
         with st.expander("What the model thought", icon=":material/psychology:", type="compact"):
-            st.html(safe.marked(answer.thoughts, None, None))
+            st.html(safe.aside(answer.thoughts))
 
 
 def _empty(answer: Answer) -> str:
@@ -89,7 +89,7 @@ def phase_text(phase: Any) -> str:
     if phase.name == "reading":
         count = f" {phase.done:,} of {phase.total:,} tokens" if phase.total else ""
         return f"Reading the passages…{count}"
-    speed = f" {phase.per_second:.0f} tokens/s" if phase.per_second else ""
+    speed = f" {phase.per_second:,.0f} tokens/s" if phase.per_second else ""
     return f"Writing…{speed}"
 
 
@@ -189,7 +189,7 @@ def _footer(answer: Answer) -> str:
     if "total" in answer.timings:
         parts.append(f"{answer.timings['total']:.1f} s")
     if answer.speed:
-        parts.append(f"{answer.speed:.0f} tokens/s")
+        parts.append(f"{answer.speed:,.0f} tokens/s")
     if answer.by_quotes and answer.quotes:
         parts.append("word for word from your documents")
     return " · ".join(parts)

@@ -57,6 +57,12 @@ def marked(text: str, start: int | None, end: int | None) -> str:
     return f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{body}</div>'
 
 
+def aside(text: str) -> str:
+    """``text`` as HTML that stands back behind an answer."""
+    style = "white-space:pre-wrap;overflow-wrap:anywhere;opacity:.7;font-size:.9em"
+    return f'<div style="{style}" dir="auto">{html.escape(text)}</div>'
+
+
 def quote(text: str, number: int) -> str:
     """A quotation as HTML, with the number of the passage it stands in."""
     rule = "border-left:3px solid rgba(20,160,145,.75);padding:1px 0 1px 14px;margin:2px 0"
