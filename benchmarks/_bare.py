@@ -1,7 +1,8 @@
 """llama.cpp's own loop and nothing round it: what ``engines`` compares LocalChat with.
 
-The C interface as llama-cpp-python binds it: a prompt is read 512 tokens at a time, and written
-tokens become text, which is thrown away.
+The C interface as llama-cpp-python binds it, and with what its ``Llama`` chooses: a prompt is read
+512 tokens at a time, without flash attention where nobody asks for it. Written tokens become text,
+which is thrown away.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ class Bare:
     """A model, loaded with what is compared: the rest is as llama.cpp has it."""
 
     def __init__(
-        self, path: str, context: int, threads: int, gpu_layers: int, temperature: float
+        self,
+        path: str,
+        context: int,
+        threads: int,
+        gpu_layers: int,
+        temperature: float,
+        flash_attention: bool,
     ) -> None:
         import llama_cpp as api
 
@@ -38,6 +45,7 @@ class Bare:
         chosen.n_ctx = context
         chosen.n_batch = chosen.n_ubatch = 512
         chosen.n_threads = chosen.n_threads_batch = threads
+        chosen.flash_attn_type = int(flash_attention)
         self._context = api.llama_init_from_model(self._model, chosen)
         self._memory = api.llama_get_memory(self._context)
 

@@ -22,17 +22,22 @@ def lines_of(numbers: dict[str, Any]) -> list[str]:
         f"{conditions['answer_tokens']} written, {numbers['threads']} threads, {numbers['gpu']}",
         f"load average {conditions['load_before']} before, {conditions['load_after']} after",
         "",
-        f"{times:28}{'LocalChat':>12}{'bare loop':>12}",
+        f"{times:28}{'LocalChat':>12}{'bare loop':>12}{'with flash attention':>24}",
     ]
     for key in numbers["ours"]:
         both = f"{numbers['ours'][key]:>12,.2f}{numbers['bare'][key]:>12,.2f}"
-        lines.append(f"{key.replace('_', ' '):28}{both}")
+        lines.append(f"{key.replace('_', ' '):28}{both}{numbers['bare_flash'][key]:>24,.2f}")
     lines += ["", f"{'':28}{'measured':>12}{'bar':>12}"]
     for key, (sign, bar) in BARS.items():
         verdict = "met" if numbers["met"][key] else "MISSED"
         lines.append(
             f"{key.replace('_', ' '):28}{numbers[key]:>12.3f}{f'{sign} {bar}':>12}  {verdict}"
         )
+    flash = numbers["with_flash_attention"]
+    lines.append(
+        f"to the loop with flash attention: writing {flash['writing_ratio']}, "
+        f"first token {flash['first_token_ratio']}"
+    )
     for name, found in numbers.get("by_gpu_layers", {}).items():
         speeds = (
             f"reads {found['ours']['reading_tokens_per_second']:,.1f} tokens/s, "

@@ -30,6 +30,8 @@ from benchmarks._process import CannotRun, Other
 from benchmarks._report import add_json_option, hand_over
 from benchmarks.shapes import SHAPES, write_shape
 
+BARE = "benchmarks._bare:Bare"
+CONTESTANTS = ("ours", "bare", "bare_flash")
 TEMPERATURE = 0.2
 LONG_PROMPT = 4_000
 TUTORIALS = {
@@ -121,7 +123,7 @@ def measure(wanted: Wanted, layers: list[str], shape: str, tutorials: bool) -> d
     numbers: dict[str, Any] = dict(by_layers[layers[0]])
     if len(layers) > 1:
         numbers["by_gpu_layers"] = {
-            name: {key: found[key] for key in ("gpu", "writing_ratio", "ours", "bare")}
+            name: {key: found[key] for key in ("gpu", "writing_ratio", *CONTESTANTS)}
             for name, found in by_layers.items()
         }
     if tutorials:
@@ -157,18 +159,15 @@ def measure_layers(wanted: Wanted, layers: int, *, everything: bool) -> dict[str
         gpu_layers=layers,
     )
     try:
-        settings = {"context": wanted.context, "threads": ours.engine.info["threads"]}
-        with Other(
-            "benchmarks._bare:Bare",
-            patience=600,
-            path=str(wanted.path),
-            gpu_layers=layers,
-            temperature=TEMPERATURE,
-            **settings,
-        ) as bare:
-            numbers = pairs(wanted, ours, bare)
+        threads = ours.engine.info["threads"]
+        settings = {"context": wanted.context, "threads": threads, "temperature": TEMPERATURE}
+        settings |= {"path": str(wanted.path), "gpu_layers": layers}
+        plain = Other(BARE, patience=600, **settings, flash_attention=False)
+        flash = Other(BARE, patience=600, **settings, flash_attention=True)
+        with plain, flash:
+            numbers = by_turns(wanted, ours, {"bare": plain, "bare_flash": flash})
         numbers["gpu"] = ours.engine.info["gpu_reason"]
-        numbers["threads"] = settings["threads"]
+        numbers["threads"] = threads
         if everything:
             numbers |= manners(ours)
     finally:
@@ -176,40 +175,40 @@ def measure_layers(wanted: Wanted, layers: int, *, everything: bool) -> dict[str
     return numbers
 
 
-def pairs(wanted: Wanted, ours: Ours, bare: Other) -> dict[str, Any]:
-    """Ours and bare by turns. Every second pair begins with the bare loop."""
+def by_turns(wanted: Wanted, ours: Ours, others: dict[str, Other]) -> dict[str, Any]:
+    """Ours and the bare loops by turns, each time another one first."""
 
-    def ask_bare() -> Timed:
-        text, tokens = rendered(ours.prompt), wanted.answer_tokens
-        return Timed(**bare.run(prompt=text, tokens=tokens), kept=0, chunks=tokens)
+    def run(name: str) -> Timed:
+        if name == "ours":
+            return ours.ask()
+        tokens = wanted.answer_tokens
+        return Timed(**others[name].run(prompt=rendered(ours.prompt), tokens=tokens))
 
+    names = ["ours", *others]
     ours.make_prompts_of(wanted.prompt_tokens)
-    ours.ask()  # not counted: pages of the file come from the disk, and speeds are not known yet
-    ask_bare()
-    found = []
+    for name in names:  # not counted: pages of the file come from the disk
+        run(name)
+    rounds: list[dict[str, Timed]] = []
+    used = []
     for number in range(wanted.repetitions):
-        others = _wait_for_quiet(wanted.quiet)
-        if number % 2:
-            theirs, mine = ask_bare(), ours.ask()
-        else:
-            mine, theirs = ours.ask(), ask_bare()
-        found.append((mine, theirs, others))
-    mine_all, theirs_all = [pair[0] for pair in found], [pair[1] for pair in found]
+        used.append(_wait_for_quiet(wanted.quiet))
+        turn = number % len(names)
+        rounds.append({name: run(name) for name in names[turn:] + names[:turn]})
+    numbers: dict[str, Any] = ratios(rounds, "bare")
+    numbers["with_flash_attention"] = ratios(rounds, "bare_flash")
+    for name in names:
+        numbers[name] = summary([each[name] for each in rounds])
+    numbers["processor_used_by_others"] = used
+    numbers["rounds"] = [{name: asdict(timed) for name, timed in each.items()} for each in rounds]
+    return numbers
+
+
+def ratios(rounds: list[dict[str, Timed]], name: str) -> dict[str, float]:
+    """Ours to ``name``: the medians over the rounds."""
+    pairs = [(each["ours"], each[name]) for each in rounds]
     return {
-        "writing_ratio": _median(a.writing_speed / b.writing_speed for a, b, _ in found),
-        "first_token_ratio": _median(a.first_token / b.first_token for a, b, _ in found),
-        "ours": summary(mine_all),
-        "bare": summary(theirs_all),
-        "pairs": [
-            {
-                "writing_ratio": round(a.writing_speed / b.writing_speed, 4),
-                "first_token_ratio": round(a.first_token / b.first_token, 4),
-                "processor_used_by_others": others,
-                "ours": asdict(a),
-                "bare": asdict(b),
-            }
-            for a, b, others in found
-        ],
+        "writing_ratio": _median(our.writing_speed / its.writing_speed for our, its in pairs),
+        "first_token_ratio": _median(our.first_token / its.first_token for our, its in pairs),
     }
 
 

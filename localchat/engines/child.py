@@ -110,7 +110,8 @@ def _patience() -> dict[str, str]:
     """Have idle threads sleep soon where no core is left for anybody else.
 
     llama.cpp's threads (GNU OpenMP) spin while they wait for each other. On two cores that two
-    other programs use as well, a small model wrote 12 tokens/s, and 187 with this; on two idle
-    cores 646 and 498. With four cores or more one stays free, see ``choices``.
+    other programs use as well, a model of 0.5 billion parameters read 116 to 129 tokens/s with
+    this, and 27 to 103 without; on two idle cores it made no difference (benchmarks/README.md).
+    With four cores or more one stays free, see ``choices``.
     """
     return {"GOMP_SPINCOUNT": "1000"} if physical_cores() < 4 else {}

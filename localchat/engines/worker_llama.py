@@ -162,7 +162,9 @@ class LlamaBackend:
         self._model.interruptible(True)
         try:
             while at < len(prompt):
-                size = FIRST_PIECE if reading.steps is None else self._model.batch
+                # llama.cpp looks back over whole batches: pieces that end with one look at less.
+                size = self._model.batch - at % self._model.batch
+                size = min(size, FIRST_PIECE) if reading.steps is None else size
                 piece = prompt[at : at + size]
                 reading.begin(len(piece))
                 self._decode(piece, tell)

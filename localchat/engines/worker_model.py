@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 BATCH = 512
 BATCH_WITHOUT_FLASH_ATTENTION = 256
 """Without it, what is compared with what in one batch should fit a processor's cache."""
+LONG_CONTEXT = 16_384
+OUTLOOKS = 32
+"""One is needed: after the last token of a batch. To reserve memory for one only makes reading
+a twentieth slower (llama.cpp 0.3.36), and for one after each token takes hundreds of megabytes."""
 TOP_K = 40
 PENALISED = 64
 """Tokens back for which the repeat penalty holds."""
@@ -117,8 +121,8 @@ class LlamaModel:
         params.n_ctx = tokens
         flash = _flash_attention(plan)
         self.batch = BATCH_WITHOUT_FLASH_ATTENTION if flash == "off" else BATCH
-        params.n_batch = params.n_ubatch = self.batch
-        params.n_outputs_max = 1  # no memory for the outlook after each token of a batch
+        params.n_batch, params.n_ubatch = BATCH, self.batch
+        params.n_outputs_max = OUTLOOKS
         params.n_threads = params.n_threads_batch = plan.threads.value
         params.type_k = params.type_v = GGML_TYPES[plan.cache.kind]
         params.flash_attn_type = _FLASH[flash]
@@ -170,7 +174,7 @@ class LlamaModel:
         return keep
 
     def decode(self, tokens: list[int]) -> None:
-        """Read ``tokens`` (at most ``batch``).
+        """Read ``tokens`` (at most ``BATCH``; ``batch`` at a time is best).
 
         Raises:
             LoadError: nothing was read; also where ``should_stop`` said so.
@@ -239,13 +243,15 @@ class LlamaModel:
 
 
 def _flash_attention(plan: Plan) -> str:
-    """What "auto" means. On a processor it reads a tenth faster and writes much slower, the more
-    so the longer the prompt is: see benchmarks/README.md."""
+    """What "auto" means. On a processor flash attention reads a tenth faster and writes slower, by
+    a fifth after 1,000 tokens and by half after 3,000 (benchmarks/README.md); but without it, the
+    memory to compute in grows with the context."""
     if plan.flash_attention != "auto":
         return plan.flash_attention
     if plan.cache.kind != "f16":
         return "on"  # it does not go without
-    return "off" if plan.devices.gpu is None else "auto"
+    on_processor = plan.devices.gpu is None
+    return "off" if on_processor and plan.context.value <= LONG_CONTEXT else "auto"
 
 
 def _library() -> Any:
