@@ -12,7 +12,7 @@ import ctypes
 import time
 from typing import Any
 
-from localchat.engines.worker_amx import leave_out_broken_amx
+from localchat.engines.llama.amx import leave_out_broken_amx
 
 
 class Bare:

@@ -26,7 +26,7 @@ from localchat.chat.asking import Asking
 from localchat.chat.chain import build_chain, stream
 from localchat.core.evidence import Vectors
 from localchat.engines.base import Phase, phase_message, phase_of
-from localchat.engines.llama import LlamaCppEngine
+from localchat.engines.llama.engine import LlamaCppEngine
 from localchat.engines.room import EngineRoom
 
 PASSAGES = 4

@@ -12,7 +12,7 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from localchat.engines.worker_amx import leave_out_broken_amx
+from localchat.engines.llama.amx import leave_out_broken_amx
 
 
 class _Tutorial:

@@ -147,4 +147,3 @@ class FakeEngine(Engine):
     def _at(self, phase: Phase) -> ChatGenerationChunk:
         self._phase = phase
         return phase_chunk(phase)
-

@@ -27,7 +27,7 @@ from localchat.core.folder import DataFolder
 from localchat.core.settings import EngineName, Server, Settings
 from localchat.engines.base import Engine, Phase
 from localchat.engines.room import EngineRoom
-from localchat.engines.server_address import leads_to
+from localchat.engines.server.address import leads_to
 from localchat.models.gguf import BrokenModel, ModelFile, models_in, read_gguf
 from localchat.models.llamafiles import Llamafile, llamafiles_in, read_llamafile
 

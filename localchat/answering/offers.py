@@ -162,7 +162,7 @@ def offer_of_llamafile(program: Llamafile) -> Offer:
 
 def offer_of_server(server: Server, model: str) -> Offer:
     """A model that a server has."""
-    from localchat.engines.server_address import is_this_computer, leads_to
+    from localchat.engines.server.address import is_this_computer, leads_to
 
     host = host_of(server.url)
     here = is_this_computer(server.url)

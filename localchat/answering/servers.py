@@ -61,8 +61,8 @@ def _ask_quietly(url: str) -> Server | None:
 def _ask(url: str, key: str, *, agreed: bool, seconds: float) -> Server:
     from pydantic import SecretStr
 
-    from localchat.engines.server_address import read_address
-    from localchat.engines.server_kinds import list_models
+    from localchat.engines.server.address import read_address
+    from localchat.engines.server.kinds import list_models
 
     models = list_models(url, SecretStr(key), agreed, seconds)
     return Server(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from localchat.engines.devices import Gpu
+from localchat.engines.llama.devices import Gpu
 
 COMFORTABLE_CONTEXT = 8192
 SMALLEST_CONTEXT = 2048

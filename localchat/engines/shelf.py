@@ -53,7 +53,7 @@ class EngineShelf:
         return self._llama_cpp(settings)
 
     def _llama_cpp(self, settings: Settings) -> Engine:
-        from localchat.engines.llama import LlamaCppEngine
+        from localchat.engines.llama.engine import LlamaCppEngine
 
         return LlamaCppEngine(
             path=Path(settings.model),
@@ -68,7 +68,7 @@ class EngineShelf:
         )
 
     def _gpt4all(self, settings: Settings) -> Engine:
-        from localchat.engines.gpt4all import Gpt4AllEngine
+        from localchat.engines.gpt4all.engine import Gpt4AllEngine
 
         return Gpt4AllEngine(
             path=Path(settings.model),
@@ -81,7 +81,7 @@ class EngineShelf:
         )
 
     def _llamafile(self, settings: Settings) -> Engine:
-        from localchat.engines.llamafile import LlamafileEngine
+        from localchat.engines.llamafile.engine import LlamafileEngine
 
         inside = Path(settings.weights) if settings.weights else None
         return LlamafileEngine(
@@ -97,8 +97,8 @@ class EngineShelf:
     def _server(self, settings: Settings) -> Engine:
         from pydantic import SecretStr
 
-        from localchat.engines.server import ServerEngine
-        from localchat.engines.server_address import leads_to
+        from localchat.engines.server.address import leads_to
+        from localchat.engines.server.engine import ServerEngine
 
         server = settings.server
         hosts = {leads_to(server.url), server.hands_on.get(settings.model, "")} - {""}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from localchat.engines.llama import LlamaCppEngine
+from localchat.engines.llama.engine import LlamaCppEngine
 from tests.tiny_gguf import write_tiny_gguf
 
 REPLY = "Task decomposition works by simple prompting [1], 按照说明, or with human inputs 🐛."

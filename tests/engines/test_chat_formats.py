@@ -10,7 +10,7 @@ import pytest
 
 from localchat.core.errors import EngineError
 from localchat.engines.chat_formats import FORMATS, compile_template
-from localchat.engines.worker_text import ChatFormat
+from localchat.engines.child.text import ChatFormat
 from tests.engines.conftest import HAS_LLAMA
 
 TURNS = [

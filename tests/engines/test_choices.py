@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from localchat.core.errors import EngineDied, LoadError, ModelFileError, PromptTooLong
+from localchat.engines.child.wire import error_to_message, explain_exit, message_to_error
 from localchat.engines.choices import (
     MANY_LAYERS,
     Choice,
@@ -13,8 +14,7 @@ from localchat.engines.choices import (
     choose_threads,
     room_for_prompt,
 )
-from localchat.engines.devices import Gpu
-from localchat.engines.wire import error_to_message, explain_exit, message_to_error
+from localchat.engines.llama.devices import Gpu
 
 GB = 10**9
 

@@ -19,11 +19,11 @@ from langchain_core.runnables import RunnablePassthrough
 
 from localchat.core.errors import EngineError, PromptTooLong
 from localchat.engines.base import HEARTBEAT, Engine, Phase, phase_of
-from localchat.engines.gpt4all import Gpt4AllEngine
-from localchat.engines.llama import LlamaCppEngine
-from localchat.engines.llamafile import LlamafileEngine
+from localchat.engines.gpt4all.engine import Gpt4AllEngine
+from localchat.engines.llama.engine import LlamaCppEngine
+from localchat.engines.llamafile.engine import LlamafileEngine
 from localchat.engines.quotes import QUOTES, QuotesEngine
-from localchat.engines.server import ServerEngine
+from localchat.engines.server.engine import ServerEngine
 from tests.engines.conftest import HAS_GPT4ALL, HAS_LLAMA, REPLY, Models
 from tests.engines.llamafiles import HAS_XLLAMACPP, write_llamafile
 from tests.engines.servers import HAS_PYTHON_SERVER, running

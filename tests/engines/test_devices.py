@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from localchat.engines import devices, ggml
-from localchat.engines.devices import Devices, Gpu, find_devices
+from localchat.engines.llama import devices, ggml
+from localchat.engines.llama.devices import Devices, Gpu, find_devices
 from tests.engines.conftest import needs_llama
 
 CARD = Gpu("Card", free_bytes=3, total_bytes=4)
@@ -50,7 +50,7 @@ def test_the_installed_llama_cpp_can_be_asked() -> None:
     program = (
         "import json, llama_cpp\n"
         "from dataclasses import asdict\n"
-        "from localchat.engines.devices import find_devices\n"
+        "from localchat.engines.llama.devices import find_devices\n"
         "supported = bool(llama_cpp.llama_supports_gpu_offload())\n"
         "print(json.dumps([supported, asdict(find_devices(supported))]))"
     )

@@ -23,9 +23,9 @@ from localchat.core.errors import (
     PromptTooLong,
 )
 from localchat.engines.base import phase_of, thought_of
-from localchat.engines.gpt4all import Gpt4AllEngine
-from localchat.engines.gpt4all_failures import why_not_loaded, why_not_made, why_stuck
-from localchat.engines.gpt4all_place import choose_place
+from localchat.engines.gpt4all.engine import Gpt4AllEngine
+from localchat.engines.gpt4all.failures import why_not_loaded, why_not_made, why_stuck
+from localchat.engines.gpt4all.place import choose_place
 from tests.engines.conftest import HAS_GPT4ALL, REPLY, Models, eventually, lives
 from tests.engines.test_contract import texts, until
 from tests.tiny_gguf import cut_short, write_tiny_gguf
@@ -264,7 +264,7 @@ def test_where_nobody_can_count_it_estimates_and_learns(
     models: Models, tmp_path: Path, gpt4all: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import localchat.engines.worker_gpt4all_counter as counter\n"
+        "import localchat.engines.gpt4all.counter as counter\n"
         "counter.make_counter = lambda *_: None\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -502,7 +502,7 @@ def test_what_lies_in_the_current_folder_is_not_imported(
 
 def test_the_app_never_imports_gpt4all() -> None:
     program = (
-        "import sys, localchat.engines.gpt4all, localchat.models.gpt4all_models as models\n"
+        "import sys, localchat.engines.gpt4all.engine, localchat.models.gpt4all_models as models\n"
         "models.gpt4all_build()\n"
         "sys.exit('gpt4all' in sys.modules)"
     )

@@ -13,11 +13,11 @@ import gguf
 import pytest
 
 from localchat.core.errors import ModelFileError
-from localchat.engines.free_cores import FreeCores, threads_for
-from localchat.engines.gguf_metadata import read_metadata
-from localchat.engines.signs_of_life import SignsOfLife
-from localchat.engines.worker import Tell
-from localchat.engines.worker_gpt4all_past import Past
+from localchat.engines.child.worker import Tell
+from localchat.engines.gpt4all.free_cores import FreeCores, threads_for
+from localchat.engines.gpt4all.metadata import read_metadata
+from localchat.engines.gpt4all.past import Past
+from localchat.engines.gpt4all.signs_of_life import SignsOfLife
 from tests.tiny_gguf import CHAT_TEMPLATE, cut_short, write_tiny_gguf
 
 # Metadata
@@ -162,7 +162,7 @@ def test_cores_are_looked_at_now_and_then() -> None:
 
 _LISTEN = """
 import os
-from localchat.engines.overheard import Overheard
+from localchat.engines.gpt4all.overheard import Overheard
 heard = Overheard(drop="^noise")
 then = heard.now()
 os.write(2, b"first ")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from localchat.core.errors import EngineError
-from localchat.engines.program import Program, free_port, health
+from localchat.engines.llamafile.program import Program, free_port, health
 from tests.engines.conftest import eventually, lives
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ class Guarded:
 
     def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "localchat.engines.guard", *command],
+            [sys.executable, "-m", "localchat.engines.llamafile.guard", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -256,7 +256,7 @@ def test_a_guardian_that_is_killed_is_noticed_and_cleaned_up_behind(
 def test_an_app_that_is_killed_leaves_no_program_behind(tmp_path: Path) -> None:
     inner = WITH_GRANDCHILD.format(apart=False, then=DEAF + "time.sleep(600)")
     app = (
-        "import sys, time\nfrom localchat.engines.program import Program\n"
+        "import sys, time\nfrom localchat.engines.llamafile.program import Program\n"
         f"program = Program([sys.executable, '-c', {inner!r}])\n"
         "while len(program.words) < 2: time.sleep(0.01)\n"
         "print(program.pid, program.words[0], flush=True)\ntime.sleep(600)\n"

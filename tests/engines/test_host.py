@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from localchat.core.errors import EngineDied, EngineError, PromptTooLong
-from localchat.engines.host import Call, ChildHost
+from localchat.engines.child.host import Call, ChildHost
 from tests.engines.conftest import eventually, lives
 
 ROOT = Path(__file__).parents[2]
@@ -209,7 +209,7 @@ def test_the_log_is_kept_and_limited(
     with pytest.raises(EngineError):
         say(host, "mistake").result()
     assert eventually(lambda: log.exists() and "ZeroDivisionError" in log.read_text())
-    monkeypatch.setattr("localchat.engines.child.LOG_BYTES", 10)
+    monkeypatch.setattr("localchat.engines.child.process.LOG_BYTES", 10)
     with pytest.raises(EngineError):
         say(host, "mistake").result()
     assert eventually(lambda: log.with_suffix(".old.log").exists())
@@ -217,7 +217,7 @@ def test_the_log_is_kept_and_limited(
 
 PARENT = """
 import sys, time
-from localchat.engines.host import ChildHost
+from localchat.engines.child.host import ChildHost
 host = ChildHost("tests.engines.toy_backend:Toy")
 call = host.ask("answer", model={"slow_load": float(sys.argv[2])}, say=sys.argv[1])
 while not call.started:

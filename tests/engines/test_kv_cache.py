@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from localchat.core.errors import LoadError
-from localchat.engines.kv_cache import check_cache, choose_cache
-from localchat.engines.model_shape import Layer, Shape, shape_of
+from localchat.engines.llama.kv_cache import check_cache, choose_cache
+from localchat.engines.llama.shape import Layer, Shape, shape_of
 from tests.engines.conftest import needs_llama
 from tests.tiny_gguf import write_tiny_gguf
 
@@ -214,11 +214,11 @@ import json, sys
 from pathlib import Path
 from localchat.core.errors import LoadError
 from localchat.engines.choices import Choice
-from localchat.engines.devices import Devices
-from localchat.engines.kv_cache import BYTES_PER_NUMBER, CacheChoice, check_cache
-from localchat.engines.load_plan import Plan
-from localchat.engines.model_shape import read_shape
-from localchat.engines.worker_model import LlamaModel
+from localchat.engines.llama.devices import Devices
+from localchat.engines.llama.kv_cache import BYTES_PER_NUMBER, CacheChoice, check_cache
+from localchat.engines.llama.load_plan import Plan
+from localchat.engines.llama.shape import read_shape
+from localchat.engines.llama.model import LlamaModel
 
 def allowed(flash, cache, shape):
     try:
@@ -273,5 +273,6 @@ def test_llama_cpp_agrees_on_what_works_and_how_much_it_takes(tmp_path: Path) ->
         assert allowed == did, (flash, cache)
         rounding = 2**20 / 50  # its log has two decimals of a MiB, per buffer
         assert said <= size + rounding
-        assert flash == "off" or said >= size - rounding  # then uneven layers are filled up
+        is_off = flash == "off" or (flash, cache) == ("auto", "f16")  # on a processor
+        assert is_off or said >= size - rounding  # then uneven layers are filled up
     assert sum(not did for *_, did, _, _ in rows) == 4 + 2  # off with q8_0; narrow heads

@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from localchat.core.errors import EngineDied, EngineError, EngineMissing, LoadError, ModelFileError
 from localchat.engines.base import phase_of
-from localchat.engines.llama import LlamaCppEngine
+from localchat.engines.llama.engine import LlamaCppEngine
 from tests.engines.conftest import REPLY, Models, eventually, lives, needs_llama
 from tests.engines.test_contract import texts, until
 from tests.tiny_gguf import cut_short, write_tiny_gguf
@@ -360,7 +360,7 @@ class TestKilled:
     def test_the_app_itself_leaves_no_orphan(self, models: Models) -> None:
         program = (
             "import sys\nfrom pathlib import Path\n"
-            "from localchat.engines.llama import LlamaCppEngine\n"
+            "from localchat.engines.llama.engine import LlamaCppEngine\n"
             "engine = LlamaCppEngine(path=Path(sys.argv[1]), threads=1, answer_tokens=100000)\n"
             "for chunk in engine.stream('Hi'):\n"
             "    if chunk.text:\n        print(engine.pid, flush=True)\n"
@@ -415,7 +415,8 @@ def test_what_lies_in_the_current_folder_is_not_imported(
 
 def test_the_app_never_imports_llama_cpp() -> None:
     program = (
-        "import sys, localchat.engines.llama, localchat.models.gguf, localchat.models.computer\n"
+        "import sys, localchat.engines.llama.engine\n"
+        "import localchat.models.gguf, localchat.models.computer\n"
         "localchat.models.computer.llama_build()\n"
         "sys.exit('llama_cpp' in sys.modules)"
     )

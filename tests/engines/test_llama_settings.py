@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 
 from localchat.core.errors import LoadError
 from localchat.engines.base import thought_of
-from localchat.engines.llama import LlamaCppEngine
+from localchat.engines.llama.engine import LlamaCppEngine
 from tests.engines.conftest import REPLY, Models, needs_llama
 from tests.tiny_gguf import CHAT_TEMPLATE, write_tiny_gguf
 
@@ -111,10 +111,10 @@ def test_what_a_window_has_forgotten_is_read_again(windowed: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\n"
         "from localchat.engines.choices import Choice\n"
-        "from localchat.engines.devices import Devices\n"
-        "from localchat.engines.kv_cache import CacheChoice\n"
-        "from localchat.engines.load_plan import Plan\n"
-        "from localchat.engines.worker_model import LlamaModel\n"
+        "from localchat.engines.llama.devices import Devices\n"
+        "from localchat.engines.llama.kv_cache import CacheChoice\n"
+        "from localchat.engines.llama.load_plan import Plan\n"
+        "from localchat.engines.llama.model import LlamaModel\n"
         "model = LlamaModel(lambda: False)\n"
         "model.open(Path(sys.argv[1]), 0, lambda part: None)\n"
         "one = Choice(1, '')\n"

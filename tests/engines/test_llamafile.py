@@ -18,9 +18,9 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from localchat.core.errors import EngineDied, EngineError, LoadError, ModelFileError
 from localchat.engines.base import phase_of
-from localchat.engines.llamafile import LlamafileEngine
-from localchat.engines.llamafile_file import prepare
-from localchat.engines.llamafile_plan import (
+from localchat.engines.llamafile.engine import LlamafileEngine
+from localchat.engines.llamafile.file import prepare
+from localchat.engines.llamafile.plan import (
     LARGEST_EXE,
     StartPlan,
     arguments,
@@ -29,7 +29,7 @@ from localchat.engines.llamafile_plan import (
     port_was_taken,
     refused_argument,
 )
-from localchat.engines.llamafile_words import Ended, explain_failure
+from localchat.engines.llamafile.words import Ended, explain_failure
 from tests.engines.conftest import REPLY, Models, eventually, lives
 from tests.engines.llamafiles import NEWER, needs_posix, needs_xllamacpp, write_llamafile
 from tests.engines.test_contract import texts, until
@@ -480,7 +480,7 @@ class TestEnds:
         path = write_llamafile(tmp_path / "文 🐛" / "m.llamafile", models.slow, grandchild="apart")
         program = (
             "import sys\nfrom pathlib import Path\n"
-            "from localchat.engines.llamafile import LlamafileEngine\n"
+            "from localchat.engines.llamafile.engine import LlamafileEngine\n"
             "engine = LlamafileEngine(path=Path(sys.argv[1]), answer_tokens=6000,"
             " log=Path(sys.argv[2]))\n"
             "for chunk in engine.stream('Hi'):\n"

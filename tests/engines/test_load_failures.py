@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from localchat.core.errors import LoadError, ModelFileError
-from localchat.engines.load_failures import cause_of, why_no_context, why_not_loaded, why_stuck
+from localchat.engines.llama.failures import cause_of, why_no_context, why_not_loaded, why_stuck
 
 MEMORY = [
     "ggml_backend_cpu_buffer_type_alloc_buffer: failed to allocate buffer of size 8589934592",

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from localchat.core.errors import LoadError
-from localchat.engines.devices import Devices, Gpu
-from localchat.engines.load_plan import Plan, plan_load
-from localchat.engines.model_shape import Layer, Shape
+from localchat.engines.llama.devices import Devices, Gpu
+from localchat.engines.llama.load_plan import Plan, plan_load
+from localchat.engines.llama.shape import Layer, Shape
 
 GB = 10**9
 CPU = Devices(False)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from localchat.core.errors import PromptTooLong, ServerError
 from localchat.engines.base import phase_of
-from localchat.engines.server import ServerEngine, list_models
+from localchat.engines.server.engine import ServerEngine, list_models
 from tests.engines.conftest import REPLY, Models, eventually
 from tests.engines.servers import HAS_PYTHON_SERVER, HAS_XLLAMACPP, RealServer, running
 

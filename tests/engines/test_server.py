@@ -15,9 +15,9 @@ from pydantic import SecretStr
 
 from localchat.core.errors import ConsentNeeded, EngineError, PromptTooLong, ServerError
 from localchat.engines.base import phase_of, thought_of
-from localchat.engines.server import ServerEngine, is_this_computer, list_models
-from localchat.engines.server_address import read_address
-from localchat.engines.server_count import estimate
+from localchat.engines.server.address import read_address
+from localchat.engines.server.count import estimate
+from localchat.engines.server.engine import ServerEngine, is_this_computer, list_models
 from tests.engines.conftest import eventually
 from tests.engines.rude_server import ANSWER, MODEL, RudeServer, rude
 from tests.engines.servers import free_port

@@ -15,9 +15,9 @@ from langchain_core.messages import AIMessageChunk
 
 from localchat.core.errors import EngineDied, EngineError, LoadError, ModelFileError
 from localchat.engines.base import phase_of
-from localchat.engines.child_engine import ChildEngine
-from localchat.engines.gpt4all import Gpt4AllEngine
-from localchat.engines.llama import LlamaCppEngine
+from localchat.engines.child.engine import ChildEngine
+from localchat.engines.gpt4all.engine import Gpt4AllEngine
+from localchat.engines.llama.engine import LlamaCppEngine
 from tests.engines.conftest import Models, eventually, lives
 from tests.tiny_gguf import cut_short, write_tiny_gguf
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from langchain_core.messages import HumanMessage
 
 from benchmarks.shapes import SHAPES, write_shape
-from localchat.engines.llama import LlamaCppEngine
+from localchat.engines.llama.engine import LlamaCppEngine
 from tests.engines.conftest import needs_llama
 
 ROOT = Path(__file__).parents[2]
 FOR_EVERY_PROCESSOR = """
 import sys
-from localchat.engines.worker_amx import _places_for_weights, multiplies_in
+from localchat.engines.llama.amx import _places_for_weights, multiplies_in
 _, names = _places_for_weights()
 repacked = [name for name in names if name == b"CPU_REPACK"]
 sys.exit(0 if all(map(multiplies_in, repacked)) else 1)

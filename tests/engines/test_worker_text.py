@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from localchat.engines.worker import Tell
-from localchat.engines.worker_text import TELLING_PAUSE, Assembler, Disarm, Speaker
+from localchat.engines.child.text import TELLING_PAUSE, Assembler, Disarm, Speaker
+from localchat.engines.child.worker import Tell
 
 
 @pytest.mark.parametrize("text", ["plain", "你好，世界", "🐛🐛", "mixed ü 好 🐛 end"])

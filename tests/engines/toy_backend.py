@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from localchat.core.errors import PromptTooLong
-from localchat.engines.worker import Tell
+from localchat.engines.child.worker import Tell
 
 
 class Toy:

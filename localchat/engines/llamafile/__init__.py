@@ -1,0 +1,1 @@
+"""llamafile as an engine: a program that is started, watched, asked and ended."""
