@@ -272,7 +272,9 @@ def test_llama_cpp_agrees_on_what_works_and_how_much_it_takes(tmp_path: Path) ->
     for flash, cache, allowed, did, said, size in rows:
         assert allowed == did, (flash, cache)
         rounding = 2**20 / 50  # its log has two decimals of a MiB, per buffer
-        assert said <= size + rounding
-        is_off = flash == "off" or (flash, cache) == ("auto", "f16")  # on a processor
-        assert is_off or said >= size - rounding  # then uneven layers are filled up
+        if flash == "off" or (flash, cache) == ("auto", "f16"):  # off too, on a processor
+            # Uneven layers are filled up then, and windows take a smaller batch.
+            assert said <= 1.2 * size + rounding
+        else:
+            assert abs(said - size) <= rounding
     assert sum(not did for *_, did, _, _ in rows) == 4 + 2  # off with q8_0; narrow heads

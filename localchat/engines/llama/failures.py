@@ -43,7 +43,7 @@ def check_file(path: Path) -> None:
         raise ModelFileError(path, f"{path.name} is empty.", "Download the model again.")
     if magic != b"GGUF":
         raise ModelFileError(
-            path, f"{path.name} is not a GGUF model file.", "llama.cpp loads GGUF files only."
+            path, f"{path.name} is not a GGUF model file.", "Choose a file that ends in .gguf."
         )
 
 
