@@ -171,8 +171,8 @@ class PromptTooLong(EngineError):
         super().__init__(
             f"The question and its passages are {tokens:,} tokens long; "
             f"this model has room for {limit:,}.",
-            "Choose a larger context size (in the sidebar; for a server, in its own settings), or start "
-            "a new chat.",
+            "Choose a larger context size (in the sidebar; for a server, in its own settings), or "
+            "start a new chat.",
         )
         self.tokens = tokens
         self.limit = limit
