@@ -199,7 +199,9 @@ class Lives:
                 self.now = Startup(self._wanted, self._refused, before)
             life = self.now
         while not life.done.wait(_TICK):
-            yield life.phase
+            phase = life.phase
+            # It may have become ready since.
+            yield phase if phase.name == "loading" else Phase("loading", 1000, 1000)
         if life.error:
             raise life.error
 
