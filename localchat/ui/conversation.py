@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.2
 """Seconds between two looks at a running answer."""
 RECENT = 8
+ON_ITS_WAY = ("waiting", "working")
 LONG_QUESTION = 1_500
 SHOWN_OF_LONG = 500
 """Characters."""
@@ -64,7 +65,11 @@ def welcome(chat: LocalChat) -> str | None:
     from localchat.chat.suggestions import suggest
 
     st.title("Ask your documents")
-    ready = [source for source in chat.library.sources() if source.state == "ready"]
+    sources = chat.library.sources()
+    ready = [source for source in sources if source.state == "ready"]
+    if not ready and any(source.state in ON_ITS_WAY for source in sources):
+        _wait_for_a_document(chat)
+        return None
     if not ready:
         st.info(
             "There are no documents yet. Add a web page or a file first, then ask about it here.",
@@ -85,6 +90,14 @@ def welcome(chat: LocalChat) -> str | None:
         key=f"suggestions-{st.session_state.conversation}",
         format_func=safe.plain,
     )
+
+
+@st.fragment(run_every=0.5)
+def _wait_for_a_document(chat: LocalChat) -> None:
+    """The page is drawn anew with the first document that can be asked about."""
+    if not any(source.state in ON_ITS_WAY for source in chat.library.sources()):
+        st.rerun()
+    st.caption(":shimmer[Your documents are being read…]")
 
 
 def ask(chat: LocalChat, conversation_id: str, question: str, turns: Sequence[Turn]) -> Asking:

@@ -47,6 +47,16 @@ def test_an_empty_chat_offers_questions_that_the_documents_answer(tab: Any) -> N
     assert tab.chat_message
 
 
+def test_while_the_first_document_is_read_the_page_says_so_and_goes_on_by_itself(
+    window: Any, until: Any
+) -> None:
+    tab = window()
+    seen = said(tab)
+    until(tab, lambda tab: "one source" in said(tab))
+    assert "There are no documents yet" not in seen
+    assert "being read" in seen or "one source" in seen
+
+
 def test_without_a_model_the_quotes_are_the_answer(tab: Any, until: Any) -> None:
     until(ask(tab, QUESTION), is_done)
     assert not tab.exception
