@@ -64,14 +64,12 @@ def warm_up() -> None:
     """Open everything before the first tab asks for it. For a thread of the server's."""
     from contextlib import suppress
 
-    from localchat.models.computer import llama_build
-
     # Whatever is wrong is told on the page.
     with suppress(LocalChatError):
         chat = _localchat()
         chat.chain(chat.settings)
         chat.library.embed(["warm"])
-        llama_build()
+        chat.answering.installed()
 
 
 def shut_down() -> None:
