@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from localchat.core.database import Database
 from localchat.core.evidence import Vectors
@@ -35,15 +35,26 @@ class ChunkTable:
         )
         return {row["id"]: chunk_of(row) for row in rows}
 
-    def keyword_search(self, asked: Sequence[str], limit: int) -> list[tuple[int, float]]:
-        """Chunks that hold any of the words, best first: (id, BM25 score, larger is better)."""
+    def keyword_search(
+        self, asked: Sequence[str], limit: int, sources: Collection[int] | None = None
+    ) -> list[tuple[int, float]]:
+        """Chunks that hold any of the words, best first: (id, BM25 score, larger is better); with
+        ``sources``, ids, only chunks of those."""
         if not asked:
             return []
         query = " OR ".join(f'"{word}"' for word in asked)
+        within, values = "", list(sources or ())
+        if sources is not None:
+            within = (
+                " AND rowid IN (SELECT chunk.id FROM chunk JOIN source"
+                " ON source.revision_id = chunk.revision_id"
+                f" WHERE source.id IN ({_marks(values)}))"
+            )
         rows = self.database.read(
             "SELECT rowid, bm25(chunk_words) AS score FROM chunk_words"
-            " WHERE chunk_words MATCH ? ORDER BY score LIMIT ?",
+            f" WHERE chunk_words MATCH ?{within} ORDER BY score LIMIT ?",
             query,
+            *values,
             limit,
         )
         return [(row["rowid"], -row["score"]) for row in rows]
@@ -53,9 +64,17 @@ class ChunkTable:
         rows = self.database.read(f"SELECT chunk.id {_EMBEDDED} ORDER BY chunk.id", embedder)
         return [row["id"] for row in rows]
 
-    def vectors(self, embedder: str) -> tuple[list[int], Vectors]:
-        """All visible vectors that ``embedder`` made: their chunks' ids and one row for each."""
-        rows = self.database.read(f"SELECT chunk.id, chunk.vector {_EMBEDDED}", embedder)
+    def vectors(
+        self, embedder: str, sources: Collection[int] | None = None
+    ) -> tuple[list[int], Vectors]:
+        """All visible vectors that ``embedder`` made, or only those of ``sources``, ids: their
+        chunks' ids and one row for each."""
+        within, values = "", list(sources or ())
+        if sources is not None:
+            within = f" AND source.id IN ({_marks(values)})"
+        rows = self.database.read(
+            f"SELECT chunk.id, chunk.vector {_EMBEDDED}{within}", embedder, *values
+        )
         return [row["id"] for row in rows], matrix(row["vector"] for row in rows)
 
     def vectors_of(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from pathlib import Path
 
 from localchat.core.database import Database
@@ -38,15 +38,23 @@ class LibraryIndex:
         self._kept: set[str] = set()
         self._lock = threading.RLock()
 
-    def search(self, embedder: str, vector: Vectors, limit: int) -> Found:
-        """The ``limit`` chunks whose vectors of ``embedder``, an identity, are nearest."""
+    def search(
+        self, embedder: str, vector: Vectors, limit: int, sources: Collection[int] | None = None
+    ) -> Found:
+        """The ``limit`` chunks whose vectors of ``embedder``, an identity, are nearest; with
+        ``sources``, ids, only chunks of those."""
         index = self._chroma
-        if index is not None and index.embedder == embedder and not self._chunks.stale(1):
+        if (
+            sources is None
+            and index is not None
+            and index.embedder == embedder
+            and not self._chunks.stale(1)
+        ):
             try:
                 return index.search(vector, limit)
             except Exception as error:  # noqa: BLE001 - Chroma's errors share no base class
                 log.warning("The vector index failed, searching without it: %s", error)
-        return ExactIndex(self._chunks, embedder).search(vector, limit)
+        return ExactIndex(self._chunks, embedder).search(vector, limit, sources)
 
     def update(self, embedder: str, coming: str = "") -> None:
         """Bring Chroma up to date for ``embedder``, and forget all others but the one that is

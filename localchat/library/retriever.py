@@ -9,7 +9,7 @@ sentence that answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -42,7 +42,9 @@ LONGEST_PASSAGE = 1_800
 class VectorIndex(Protocol):
     """Finds the chunks whose vectors of one embedder are nearest to a question's."""
 
-    def search(self, embedder: str, vector: Vectors, limit: int) -> Found: ...
+    def search(
+        self, embedder: str, vector: Vectors, limit: int, sources: Collection[int] | None = None
+    ) -> Found: ...
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class HybridRetriever(BaseRetriever):
     index: SkipValidation[VectorIndex]
     meaning: Callable[[], LibraryMeaning]
     k: int = 6
+    sources: frozenset[int] | None = None
+    """Ids of the sources to look in; None: all."""
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
@@ -72,12 +76,12 @@ class HybridRetriever(BaseRetriever):
         query = valid(query)
         meaning = self.meaning()
         vector = meaning.embed_question(query)
-        near = self.index.search(meaning.identity, vector, CANDIDATES)
+        near = self.index.search(meaning.identity, vector, CANDIDATES, self.sources)
         if not near and self.meaning() is not meaning:
             # The library has switched to another embedder since: with that one, then.
             meaning = self.meaning()
             vector = meaning.embed_question(query)
-            near = self.index.search(meaning.identity, vector, CANDIDATES)
+            near = self.index.search(meaning.identity, vector, CANDIDATES, self.sources)
         found = self._candidates(query, meaning, vector, dict(near))
         found = self._second_look(query, meaning, found)
         passages = self._join(found)
@@ -86,7 +90,7 @@ class HybridRetriever(BaseRetriever):
     def _candidates(
         self, query: str, meaning: LibraryMeaning, vector: Vectors, cosines: dict[int, float]
     ) -> list[_Scored]:
-        by_words = dict(self.chunks.keyword_search(question_words(query), CANDIDATES))
+        by_words = dict(self.chunks.keyword_search(question_words(query), CANDIDATES, self.sources))
         rows = self.chunks.chunks({*cosines, *by_words})
         if not rows:
             return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +38,9 @@ class ExactIndex:
         self._chunks = chunks
         self._embedder = embedder
 
-    def search(self, vector: Vectors, limit: int) -> Found:
-        """The ``limit`` nearest chunks."""
-        ids, vectors = self._chunks.vectors(self._embedder)
+    def search(self, vector: Vectors, limit: int, sources: Collection[int] | None = None) -> Found:
+        """The ``limit`` nearest chunks, of ``sources`` (ids) where they are given."""
+        ids, vectors = self._chunks.vectors(self._embedder, sources)
         if not ids:
             return []
         cosines = vectors @ vector
