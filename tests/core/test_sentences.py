@@ -42,6 +42,21 @@ def test_the_sentence_that_this_app_must_quote_whole_stays_whole() -> None:
         ("他说“你好。再见。”然后走了。下一句。", ["他说“你好。再见。”", "然后走了。", "下一句。"]),
         ("「はい。」次です。", ["「はい。」", "次です。"]),
         ("नमस्ते। कैसे हो?", ["नमस्ते।", "कैसे हो?"]),
+        ("Am 3. Oktober ist frei. Im 19. Jahrhundert nicht.", ["Am 3. Oktober ist frei.", "Im 19. Jahrhundert nicht."]),  # noqa: E501
+        ("Der 2. Weltkrieg endete. Es waren 3. Danach kam er.", ["Der 2. Weltkrieg endete.", "Es waren 3.", "Danach kam er."]),  # noqa: E501
+        ("Das ist z. B. gut, d. h. Teil 1. Ja.", ["Das ist z. B. gut, d. h. Teil 1.", "Ja."]),
+        ("¿Qué es? ¡Hola! El Sr. Pérez vive en EE. UU. desde 1990. Sí.", ["¿Qué es?", "¡Hola!", "El Sr. Pérez vive en EE. UU. desde 1990.", "Sí."]),  # noqa: E501
+        ("Маяк построен в 1892 г. на скале, т. е. давно. Конец.", ["Маяк построен в 1892 г. на скале, т. е. давно.", "Конец."]),  # noqa: E501
+        ("« Oui. » Il partit. « Non ! » dit-il.", ["« Oui. »", "Il partit.", "« Non ! » dit-il."]),
+        ("هل هذا صحيح؟ نعم. انتهى", ["هل هذا صحيح؟", "نعم.", "انتهى"]),
+        ("یہ ٹھیک ہے۔ جی ہاں۔", ["یہ ٹھیک ہے۔", "جی ہاں۔"]),
+        ("Πού είναι; Εκεί. Τέλος.", ["Πού είναι;", "Εκεί.", "Τέλος."]),
+        ("It has keys; Then more.", ["It has keys; Then more."]),
+        ("「はい。」と彼は言った。「いいえ。」次です。", ["「はい。」と彼は言った。", "「いいえ。」", "次です。"]),  # noqa: E501
+        ("한국어입니다. 두 번째예요! 끝?", ["한국어입니다.", "두 번째예요!", "끝?"]),
+        ("डॉ. शर्मा आए। वे गए।", ["डॉ. शर्मा आए।", "वे गए।"]),
+        ("สร้างเมื่อ พ.ศ. 2435 บนโขดหิน", ["สร้างเมื่อ พ.ศ. 2435 บนโขดหิน"]),
+        ("Version 2.3.1 is out. It costs 3.50.", ["Version 2.3.1 is out.", "It costs 3.50."]),
         ("A heading\nA paragraph. More.", ["A heading", "A paragraph.", "More."]),
         ("No end", ["No end"]),
         ("", []),
@@ -55,9 +70,23 @@ def test_sentences_end_where_a_reader_says_so(text: str, expected: list[str]) ->
     assert sentences(text) == expected
 
 
+def test_a_long_thai_text_is_cut_at_its_spaces() -> None:
+    clauses = [
+        "ประภาคารสร้างขึ้นบนโขดหิน",
+        "แสงของมันมองเห็นได้ไกลสี่สิบกิโลเมตร",
+        "บ้านเก่าริมท่าเรือได้รับการอนุรักษ์",
+    ]
+    text = " ".join(clauses * 4)
+    found = sentences(text)
+    assert len(found) > 3
+    assert all(len(sentence) <= 120 for sentence in found)
+    assert " ".join(found) == text
+    assert sentences(" ".join(clauses)) == [" ".join(clauses)]
+
+
 def test_spans_are_in_order_apart_from_each_other_and_leave_nothing_out() -> None:
     chance = random.Random(3)
-    parts = ["word", "好", "。", ". ", "! ", "? ", '"', "“", "”", "(", ")", "\n", " ", "1.", "e.g. ", "…", "🐛"]  # fmt: skip  # noqa: E501
+    parts = ["word", "好", "。", ". ", "! ", "? ", '"', "“", "”", "(", ")", "\n", " ", "1.", "e.g. ", "…", "ฟ้า" * 20, "🐛"]  # fmt: skip  # noqa: E501
     for _ in range(500):
         text = "".join(chance.choices(parts, k=chance.randint(0, 40)))
         end = 0
@@ -81,6 +110,8 @@ def test_spans_are_in_order_apart_from_each_other_and_leave_nothing_out() -> Non
         "“",
         '" ',
         "( ",
+        "am 3. Mai ",
+        "ฟ้า ",
     ],
 )
 def test_one_long_paragraph_of_anything_is_split_in_no_time(piece: str) -> None:
