@@ -111,6 +111,78 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX new_vector_by_embedder ON new_vector(embedder);
     CREATE INDEX revision_by_embedder ON revision(embedder);
     """,
+    """
+    CREATE TABLE keyword_segment (         -- see localchat/library/segments.py
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        version       INTEGER NOT NULL,       -- WORDS_VERSION that its words were made with
+        size          INTEGER NOT NULL,       -- chunks
+        removed       INTEGER NOT NULL DEFAULT 0,  -- chunks among them that are gone since
+        words         INTEGER NOT NULL,       -- of all its chunks together
+        chunks        BLOB NOT NULL,          -- uint32 each: ids; 0: gone
+        lengths       BLOB NOT NULL,          -- uint16 each: words
+        sources       BLOB NOT NULL           -- uint32 each: ids of the chunks' sources
+    );
+    CREATE TABLE posting (
+        segment       INTEGER NOT NULL REFERENCES keyword_segment(id) ON DELETE CASCADE,
+        word          TEXT NOT NULL,
+        places        BLOB NOT NULL,          -- uint16 each: positions in the segment's chunks
+        counts        BLOB,                   -- uint8 each: how often; NULL: once everywhere
+        PRIMARY KEY (segment, word)
+    ) WITHOUT ROWID;
+    CREATE TABLE unindexed_chunk (chunk_id INTEGER PRIMARY KEY);  -- visible, in no segment yet
+    INSERT INTO unindexed_chunk
+        SELECT chunk.id FROM chunk JOIN source ON source.revision_id = chunk.revision_id;
+    DROP TABLE chunk_words;
+    """,
+    """
+    CREATE TABLE vector (                  -- beside the chunks, so that no text is read for them
+        chunk_id      INTEGER PRIMARY KEY REFERENCES chunk(id) ON DELETE CASCADE,
+        codes         BLOB NOT NULL           -- see localchat/core/vector_codes.py
+    );
+    INSERT INTO vector SELECT id, vector_codes(vector) FROM chunk WHERE vector IS NOT NULL;
+    ALTER TABLE chunk DROP COLUMN vector;
+    UPDATE new_vector SET vector = vector_codes(vector);
+    CREATE INDEX source_by_revision ON source(revision_id);
+    CREATE TABLE visible_changes (number INTEGER NOT NULL);  -- one row; counts what follows
+    INSERT INTO visible_changes VALUES (0);
+    CREATE TRIGGER source_shows_another AFTER UPDATE OF revision_id ON source
+        BEGIN UPDATE visible_changes SET number = number + 1; END;
+    CREATE TRIGGER source_is_gone AFTER DELETE ON source
+        BEGIN UPDATE visible_changes SET number = number + 1; END;
+    CREATE TRIGGER vectors_are_others AFTER UPDATE OF embedder ON revision
+        BEGIN UPDATE visible_changes SET number = number + 1; END;
+    """,
+    """
+    CREATE TABLE collection (              -- a group of sources that somebody named
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        name          TEXT NOT NULL,
+        key           TEXT NOT NULL UNIQUE    -- the name with its case folded, also beyond ASCII
+    );
+    CREATE TABLE collection_source (
+        collection_id INTEGER NOT NULL REFERENCES collection(id) ON DELETE CASCADE,
+        source_id     INTEGER NOT NULL REFERENCES source(id) ON DELETE CASCADE,
+        PRIMARY KEY (collection_id, source_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX collection_source_by_source ON collection_source(source_id);
+    ALTER TABLE conversation
+        ADD COLUMN scope TEXT NOT NULL DEFAULT '';  -- JSON, see localchat/library/scope.py
+    """,
+    """
+    ALTER TABLE chunk                      -- its table's header, its list's lead-in; mostly empty
+        ADD COLUMN context TEXT NOT NULL DEFAULT '';
+    """,
+    """
+    CREATE TABLE unrelated_evidence (      -- see localchat/library/floor.py
+        embedder      TEXT NOT NULL,          -- its identity
+        language      TEXT NOT NULL,          -- of the questions, ISO 639-1
+        version       TEXT NOT NULL,          -- of the questions, and of what is measured
+        chunks        INTEGER NOT NULL,       -- in the library that was measured
+        together      REAL NOT NULL,          -- see localchat/core/floor.py
+        words         REAL NOT NULL,
+        near          REAL NOT NULL,
+        PRIMARY KEY (embedder, language)
+    ) WITHOUT ROWID;
+    """,
 )
 
 BUSY_SECONDS = 30
@@ -140,6 +212,16 @@ class Database:
         """The first row that ``sql`` selects, or None."""
         rows = self.read(sql, *values)
         return rows[0] if rows else None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """For several reads of one moment: what is written meanwhile is not seen."""
+        with self._plain_words(), self._borrowed() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -199,6 +281,9 @@ class Database:
         """Bring the file up to date. Several processes may open a new one at the same moment."""
         with self._plain_words():
             self._use_write_ahead_log()
+        # Not to wait for another process that writes just now, where there is nothing to do.
+        if self.read("PRAGMA user_version")[0][0] == len(MIGRATIONS):
+            return
         with self.write() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
@@ -206,6 +291,7 @@ class Database:
                     f"The library in {self.path.parent} was made by a newer LocalChat.",
                     "Update LocalChat, or set LOCALCHAT_HOME to another folder.",
                 )
+            db.create_function("vector_codes", 1, _vector_codes, deterministic=True)
             for script in MIGRATIONS[version:]:
                 for statement in _statements(script):
                     db.execute(statement)
@@ -256,3 +342,10 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _vector_codes(stored: bytes) -> bytes:
+    """For a migration: what was kept as float32, as it is stored now."""
+    from localchat.core.vector_codes import from_float32
+
+    return from_float32(stored)

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from localchat.core.database import Database
 from localchat.core.evidence import Vectors
-from localchat.core.text.words import words
 from localchat.core.times import now
+from localchat.core.vector_codes import vector_bytes
+from localchat.library import segments
 from localchat.library.chunks import Chunk
 from localchat.library.job_table import queue, queue_twins, settle_as_done
 from localchat.library.rows import (
@@ -22,7 +23,6 @@ from localchat.library.rows import (
     source_of,
     text_digest,
     text_to_index,
-    vector_bytes,
 )
 from localchat.sources.document import Document
 
@@ -35,7 +35,7 @@ SOURCES = """
     LEFT JOIN job ON job.id = (SELECT max(id) FROM job WHERE job.source_id = source.id)
 """
 _CHUNK_TEXTS = """
-    SELECT chunk.id, chunk.heading, chunk.text, source.title
+    SELECT chunk.id, source.title, heading, context, chunk.text
     FROM chunk JOIN revision ON revision.id = chunk.revision_id
     JOIN source ON source.id = revision.source_id
     WHERE chunk.revision_id = ?
@@ -166,8 +166,9 @@ class Store:
             )
             revision_id = int(cursor.lastrowid or 0)
             db.executemany(
-                "INSERT INTO chunk (revision_id, position, start, end, text, heading, page, anchor)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chunk"
+                " (revision_id, position, start, end, text, heading, page, anchor, context)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         revision_id,
@@ -178,6 +179,7 @@ class Store:
                         c.heading,
                         c.page,
                         c.anchor,
+                        c.context,
                     )
                     for n, c in enumerate(chunks)
                 ],
@@ -202,7 +204,7 @@ class Store:
     def to_embed(self, revision_id: int) -> list[tuple[int, str]]:
         """The chunks of a revision that have no vector yet: (id, text to embed)."""
         rows = self.database.read(
-            f"{_CHUNK_TEXTS} AND chunk.vector IS NULL ORDER BY position",
+            f"{_CHUNK_TEXTS} AND chunk.id NOT IN (SELECT chunk_id FROM vector) ORDER BY position",
             revision_id,
         )
         return [(row["id"], _with_headings(row)) for row in rows]
@@ -215,13 +217,20 @@ class Store:
         """Keep one row of ``vectors`` with each chunk."""
         with self.database.write() as db:
             db.executemany(
-                "UPDATE chunk SET vector = ? WHERE id = ?",
+                "INSERT OR REPLACE INTO vector SELECT id, ? FROM chunk WHERE id = ?",
                 [(vector_bytes(v), i) for i, v in zip(chunk_ids, vectors, strict=True)],
             )
 
     def publish(self, source_id: int, revision_id: int) -> None:
         """Make a revision the visible one and clear the others away, in one step; with that the
         job is done."""
+        # Before the transaction, for which others wait.
+        with_words = {
+            r["id"]: segments.indexed(
+                r["id"], source_id, r["title"], r["heading"], r["context"], r["text"]
+            )
+            for r in self.database.read(_CHUNK_TEXTS, revision_id)
+        }
         with self.database.write() as db:
             _forget_chunks(
                 db,
@@ -232,13 +241,12 @@ class Store:
             db.execute(
                 "DELETE FROM revision WHERE source_id = ? AND id != ?", (source_id, revision_id)
             )
-            rows = db.execute(_CHUNK_TEXTS, (revision_id,)).fetchall()
+            # None where the source has been removed meanwhile.
+            rows = db.execute("SELECT id FROM chunk WHERE revision_id = ?", (revision_id,))
+            chunk_ids = [row["id"] for row in rows]
+            segments.add(db, [with_words[chunk_id] for chunk_id in chunk_ids])
             db.executemany(
-                "INSERT INTO chunk_words (rowid, words) VALUES (?, ?)",
-                [(row["id"], " ".join(words(_with_headings(row)))) for row in rows],
-            )
-            db.executemany(
-                "INSERT OR REPLACE INTO stale_vector VALUES (?)", [(row["id"],) for row in rows]
+                "INSERT OR REPLACE INTO stale_vector VALUES (?)", [(i,) for i in chunk_ids]
             )
             db.execute("UPDATE source SET revision_id = ? WHERE id = ?", (revision_id, source_id))
             settle_as_done(db, source_id)
@@ -255,8 +263,8 @@ def _forget_chunks(db: sqlite3.Connection, where: str, *values: object) -> None:
     """Take chunks out of the keyword index and note that the vector index has to follow."""
     chosen = f"SELECT id FROM chunk WHERE {where}"
     db.execute(f"INSERT OR REPLACE INTO stale_vector {chosen}", values)
-    db.execute(f"DELETE FROM chunk_words WHERE rowid IN ({chosen})", values)
+    segments.forget(db, [row["id"] for row in db.execute(chosen, values)])
 
 
 def _with_headings(row: sqlite3.Row) -> str:
-    return text_to_index(row["title"], row["heading"], row["text"])
+    return text_to_index(row["title"], row["heading"], row["context"], row["text"])
