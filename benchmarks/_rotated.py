@@ -51,6 +51,13 @@ class Rotated:
     def unrelated(self) -> float:
         return self.embedder.unrelated
 
+    @property
+    def max_tokens(self) -> int:
+        return self.embedder.max_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self.embedder.count_tokens(texts)
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         rows = rotated(self.embedder.embed(texts))
         with self.made.open("ab") as file:

@@ -26,13 +26,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks._report import add_json_option, hand_over
 from benchmarks._rotated import ROTATED, TITLE, opened, rotated
 from localchat.core.database import Database
 from localchat.core.evidence import Vectors
 from localchat.core.folder import DataFolder
+from localchat.core.vector_codes import matrix
 from localchat.library.embedder import BATCH
 from localchat.library.library import Library
 
@@ -169,7 +168,7 @@ def measure(
         and again.returncode == 0
         and same_ids == ids
         and bool(nearest > 0.98)
-        and counted == {"chunk": len(ids), "chunk_words": len(ids), "new_vector": 0}
+        and counted == {"chunk": len(ids), "vector": len(ids), "new_vector": 0}
         and list(held.values()) == [len(ids)]
         and len(ids) <= made <= len(ids) + BATCH
     )
@@ -211,11 +210,10 @@ def vectors_in(folder: DataFolder) -> tuple[list[int], Vectors]:
     """The visible chunks' ids and their vectors, in order."""
     with closing(Database(folder.database)) as database:
         rows = database.read(
-            "SELECT chunk.id, vector FROM chunk"
+            "SELECT chunk.id, codes FROM chunk JOIN vector ON chunk_id = chunk.id"
             " JOIN source ON source.revision_id = chunk.revision_id ORDER BY chunk.id"
         )
-    stacked = np.stack([np.frombuffer(row["vector"], dtype="<f4") for row in rows])
-    return [row["id"] for row in rows], stacked
+    return [row["id"] for row in rows], matrix(row["codes"] for row in rows)
 
 
 def rows_in(folder: DataFolder) -> dict[str, int]:
@@ -223,7 +221,7 @@ def rows_in(folder: DataFolder) -> dict[str, int]:
     with closing(Database(folder.database)) as database:
         return {
             table: database.read(f"SELECT count(*) FROM {table}")[0][0]
-            for table in ("chunk", "chunk_words", "new_vector")
+            for table in ("chunk", "vector", "new_vector")
         }
 
 

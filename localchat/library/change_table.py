@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from localchat.core.database import Database
 from localchat.core.evidence import Vectors
-from localchat.library.rows import text_to_index, vector_bytes
+from localchat.core.vector_codes import vector_bytes
+from localchat.library.rows import text_to_index
 
 _VISIBLE = "revision_id IN (SELECT revision_id FROM source)"
 _MADE_BY = "revision_id IN (SELECT id FROM revision WHERE embedder = ?)"
@@ -90,14 +91,17 @@ class ChangeTable:
         """Visible chunks above the id ``after`` without a vector of ``identity``, in order: (id,
         text to embed)."""
         rows = self.database.read(
-            f"SELECT chunk.id, chunk.heading, chunk.text, source.title {_LACKING}"
+            f"SELECT chunk.id, chunk.heading, chunk.context, chunk.text, source.title {_LACKING}"
             " ORDER BY chunk.id LIMIT ?",
             after,
             identity,
             identity,
             limit,
         )
-        return [(r["id"], text_to_index(r["title"], r["heading"], r["text"])) for r in rows]
+        return [
+            (r["id"], text_to_index(r["title"], r["heading"], r["context"], r["text"]))
+            for r in rows
+        ]
 
     def progress(self, identity: str) -> tuple[int, int]:
         """How many chunks have a new vector, and how many need one."""
@@ -133,9 +137,9 @@ class ChangeTable:
             if db.execute(f"SELECT 1 {_LACKING} LIMIT 1", (0, identity, identity)).fetchone():
                 return False
             db.execute(
-                "UPDATE chunk SET vector ="
-                " (SELECT vector FROM new_vector WHERE chunk_id = chunk.id)"
-                f" WHERE id IN (SELECT chunk_id FROM new_vector) AND NOT {_MADE_BY}",
+                "INSERT OR REPLACE INTO vector SELECT chunk_id, new_vector.vector"
+                " FROM new_vector JOIN chunk ON chunk.id = chunk_id"
+                f" WHERE NOT {_MADE_BY}",
                 (identity,),
             )
             db.execute(

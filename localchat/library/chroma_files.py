@@ -17,6 +17,7 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     from chromadb.api.client import Client
+    from chromadb.api.collection_configuration import CreateHNSWConfiguration
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,21 @@ def open_client(path: Path, url: str) -> Client:
         settings=settings,
     )
     return cast("Client", client)
+
+
+def adapt(client: Client, name: str, graph: CreateHNSWConfiguration) -> None:
+    """Have the collection ``name``, if there is one, searched as ``graph`` says; delete it where it
+    was built in another way, which only a new one changes. To be called before it is used."""
+    for collection in client.list_collections():
+        if collection.name != name:
+            continue
+        now = collection.configuration_json.get("hnsw") or {}
+        differing = {key for key, value in graph.items() if now.get(key) != value}
+        if differing - {"ef_search"}:
+            log.info("The vector index was built in another way, and is made again")
+            client.delete_collection(name)
+        elif differing:
+            collection.modify(configuration={"hnsw": {"ef_search": graph["ef_search"]}})
 
 
 def is_marked(path: Path) -> bool:

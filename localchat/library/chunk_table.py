@@ -1,19 +1,27 @@
-"""The chunks, from which both indexes are made, and the keyword index itself."""
+"""The chunks, from which both indexes are made."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 
 from localchat.core.database import Database
 from localchat.core.evidence import Vectors
-from localchat.library.rows import StoredChunk, chunk_of, matrix, vector_bytes
+from localchat.core.vector_codes import Codes, codes, matrix, unit_rows, vector_bytes
+from localchat.library.keywords import KeywordIndex
+from localchat.library.rows import StoredChunk, chunk_of
 
 # By way of the index on ``embedder``: in the table it stands behind the text, which may be long.
-_EMBEDDED = """
-    FROM chunk JOIN source ON source.revision_id = chunk.revision_id
-    WHERE chunk.revision_id IN (SELECT id FROM revision WHERE embedder = ?)
-    AND chunk.vector IS NOT NULL
+_MADE_BY = """
+    EXISTS (SELECT 1 FROM revision INDEXED BY revision_by_embedder
+            WHERE embedder = ? AND id = source.revision_id)
 """
+_EMBEDDED = f"""
+    FROM chunk JOIN source ON source.revision_id = chunk.revision_id
+    JOIN vector ON vector.chunk_id = chunk.id
+    WHERE {_MADE_BY}
+"""
+_LISTED = "IN (SELECT value FROM json_each(?))"
 
 
 class ChunkTable:
@@ -28,7 +36,7 @@ class ChunkTable:
         ids = list(chunk_ids)
         rows = self.database.read(
             "SELECT chunk.id, chunk.revision_id, position, start, end, chunk.text, heading, page,"
-            " anchor, source.id AS source_id, source.title, source.name, source.origin"
+            " anchor, context, source.id AS source_id, source.title, source.name, source.origin"
             " FROM chunk JOIN source ON source.revision_id = chunk.revision_id"
             f" WHERE chunk.id IN ({_marks(ids)})",
             *ids,
@@ -40,59 +48,77 @@ class ChunkTable:
     ) -> list[tuple[int, float]]:
         """Chunks that hold any of the words, best first: (id, BM25 score, larger is better); with
         ``sources``, ids, only chunks of those."""
-        if not asked:
-            return []
-        query = " OR ".join(f'"{word}"' for word in asked)
-        within, values = "", list(sources or ())
-        if sources is not None:
-            within = (
-                " AND rowid IN (SELECT chunk.id FROM chunk JOIN source"
-                " ON source.revision_id = chunk.revision_id"
-                f" WHERE source.id IN ({_marks(values)}))"
-            )
-        rows = self.database.read(
-            "SELECT rowid, bm25(chunk_words) AS score FROM chunk_words"
-            f" WHERE chunk_words MATCH ?{within} ORDER BY score LIMIT ?",
-            query,
-            *values,
-            limit,
-        )
-        return [(row["rowid"], -row["score"]) for row in rows]
+        return KeywordIndex(self.database).search(asked, limit, sources)
 
     def ids(self, embedder: str) -> list[int]:
         """All visible chunks that have a vector which ``embedder`` made, oldest first."""
         rows = self.database.read(f"SELECT chunk.id {_EMBEDDED} ORDER BY chunk.id", embedder)
         return [row["id"] for row in rows]
 
+    def visible_changes(self) -> int:
+        """Another number whenever it may be another set of chunks, or of vectors, that is seen."""
+        return int(self.database.read("SELECT number FROM visible_changes")[0][0])
+
+    def sources_of(self, embedder: str) -> dict[int, int]:
+        """The visible revisions that ``embedder`` made, each with its source: ids."""
+        rows = self.database.read(f"SELECT id, revision_id FROM source WHERE {_MADE_BY}", embedder)
+        return {row["revision_id"]: row["id"] for row in rows}
+
+    def revisions_of(self, embedder: str, sources: Collection[int]) -> list[int]:
+        """Those of the visible revisions that ``embedder`` made which are of ``sources``: ids."""
+        rows = self.database.read(
+            f"SELECT revision_id FROM source WHERE {_MADE_BY} AND id {_LISTED}",
+            embedder,
+            _list(sources),
+        )
+        return [row["revision_id"] for row in rows]
+
+    def has_at_most(self, limit: int, revisions: Collection[int]) -> bool:
+        """Whether these revisions have no more chunks than ``limit`` together."""
+        rows = self.database.read(
+            f"SELECT 1 FROM chunk WHERE revision_id {_LISTED} LIMIT ?", _list(revisions), limit + 1
+        )
+        return len(rows) <= limit
+
+    def codes(self, revisions: Collection[int]) -> tuple[list[int], list[int], Codes]:
+        """All vectors of these revisions as they are stored: their chunks' ids, the revisions' ids
+        and one row for each."""
+        rows = self.database.read(
+            "SELECT chunk.id, revision_id, codes FROM chunk JOIN vector ON chunk_id = chunk.id"
+            f" WHERE revision_id {_LISTED}",
+            _list(revisions),
+        )
+        return (
+            [row["id"] for row in rows],
+            [row["revision_id"] for row in rows],
+            codes(row["codes"] for row in rows),
+        )
+
     def vectors(
         self, embedder: str, sources: Collection[int] | None = None
     ) -> tuple[list[int], Vectors]:
         """All visible vectors that ``embedder`` made, or only those of ``sources``, ids: their
         chunks' ids and one row for each."""
-        within, values = "", list(sources or ())
-        if sources is not None:
-            within = f" AND source.id IN ({_marks(values)})"
-        rows = self.database.read(
-            f"SELECT chunk.id, chunk.vector {_EMBEDDED}{within}", embedder, *values
+        revisions = (
+            self.sources_of(embedder) if sources is None else self.revisions_of(embedder, sources)
         )
-        return [row["id"] for row in rows], matrix(row["vector"] for row in rows)
+        ids, _, rows = self.codes(list(revisions))
+        return ids, unit_rows(rows)
 
     def vectors_of(
         self, chunk_ids: Iterable[int], embedder: str
     ) -> tuple[list[int], list[int], Vectors]:
         """Those of these chunks that are visible and have a vector which ``embedder`` made: their
         ids, their sources' ids and one row for each."""
-        ids = list(chunk_ids)
         rows = self.database.read(
-            f"SELECT chunk.id, source.id AS source_id, chunk.vector {_EMBEDDED}"
-            f" AND chunk.id IN ({_marks(ids)})",
+            f"SELECT chunk.id, source.id AS source_id, codes {_EMBEDDED} AND chunk.id {_LISTED}",
             embedder,
-            *ids,
+            _list(chunk_ids),
         )
         return (
             [row["id"] for row in rows],
             [row["source_id"] for row in rows],
-            matrix(row["vector"] for row in rows),
+            matrix(row["codes"] for row in rows),
         )
 
     def stale(self, limit: int) -> list[int]:
@@ -142,6 +168,11 @@ class ComingChunks(ChunkTable):
             [*sources, *(row["source_id"] for row in rows)],
             matrix([*map(vector_bytes, vectors), *(row["vector"] for row in rows)]),
         )
+
+
+def _list(values: Iterable[int]) -> str:
+    """As one value of a statement, which takes some thousands at most."""
+    return json.dumps(list(values))
 
 
 def _marks(values: Sequence[object]) -> str:

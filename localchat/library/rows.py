@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
-
-from localchat.core.evidence import Vectors
 
 State = Literal["waiting", "working", "ready", "failed", "same"]
 
@@ -60,6 +55,13 @@ class StoredChunk:
     title: str
     name: str
     address: str | None
+    context: str = ""
+    """What both indexes see in front of its text, beside title and headings."""
+
+    @property
+    def above(self) -> str:
+        """Title, headings and context, as the indexes see them."""
+        return text_to_index(self.title, self.heading, self.context, "")
 
 
 def source_of(row: sqlite3.Row) -> Source:
@@ -108,6 +110,7 @@ def chunk_of(row: sqlite3.Row) -> StoredChunk:
         title=row["title"],
         name=row["name"],
         address=_address(row["origin"]),
+        context=row["context"],
     )
 
 
@@ -115,20 +118,10 @@ def _address(origin: str) -> str | None:
     return origin if origin.startswith(("http://", "https://")) else None
 
 
-def text_to_index(title: str, heading: str, text: str) -> str:
-    """What both indexes see of a chunk: it is found by the words of its title and headings too."""
-    return "\n".join(part for part in (title, heading, text) if part)
-
-
-def vector_bytes(vector: Vectors) -> bytes:
-    """A vector as it is stored: float32, little-endian."""
-    return vector.astype("<f4").tobytes()
-
-
-def matrix(vectors: Iterable[bytes]) -> Vectors:
-    """Stored vectors as rows; an empty matrix where there are none."""
-    rows = [np.frombuffer(vector, dtype="<f4") for vector in vectors]
-    return np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32)
+def text_to_index(title: str, heading: str, context: str, text: str) -> str:
+    """What both indexes see of a chunk: it is found by the words of its title, its headings and
+    its context (see ``chunks.Chunk``) too."""
+    return "\n".join(part for part in (title, heading, context, text) if part)
 
 
 def valid(text: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from localchat.core.database import MIGRATIONS, Database
 from localchat.core.errors import DiskFull, FolderNotWritable, StorageError
 
-ADD = "INSERT INTO conversation VALUES (?, ?, 'now')"
+ADD = "INSERT INTO conversation (id, title, changed_at) VALUES (?, ?, 'now')"
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from localchat.core.database import Database
 from localchat.core.errors import DiskFull, EngineError, LocalChatError
 from localchat.core.evidence import Vectors
 from localchat.core.folder import DataFolder
+from localchat.core.vector_codes import matrix
 from localchat.library.change_table import ChangeTable, LibraryState
 from localchat.library.embedder import BATCH, BATCH_SECONDS, BUILT_IN, Pace
 from localchat.library.library import Library
@@ -86,7 +87,8 @@ def assert_whole(folder: DataFolder, chunks: int, embedder: WordEmbedder) -> Non
     """Every chunk is there once, everywhere, with the vector that ``embedder`` makes of it."""
     with closing(Database(folder.database)) as database:
         rows = database.read(
-            "SELECT source.title, heading, chunk.text, vector, revision.embedder FROM chunk"
+            "SELECT source.title, heading, chunk.text, codes, revision.embedder FROM chunk"
+            " JOIN vector ON chunk_id = chunk.id"
             " JOIN source ON source.revision_id = chunk.revision_id"
             " JOIN revision ON revision.id = chunk.revision_id"
         )
@@ -94,10 +96,12 @@ def assert_whole(folder: DataFolder, chunks: int, embedder: WordEmbedder) -> Non
         assert len({(row["title"], row["heading"], row["text"]) for row in rows}) == chunks
         assert {row["embedder"] for row in rows} == {embedder.identity}
         expected = embedder.embed([f"{r['title']}\n{r['heading']}\n{r['text']}" for r in rows])
-        kept = np.stack([np.frombuffer(row["vector"], dtype="<f4") for row in rows])
-        np.testing.assert_allclose(kept, expected, atol=1e-6)
-        for table, number in (("chunk", chunks), ("chunk_words", chunks), ("new_vector", 0)):
+        kept = matrix(row["codes"] for row in rows)
+        np.testing.assert_allclose(kept, expected, atol=0.005)
+        for table, number in (("chunk", chunks), ("vector", chunks), ("new_vector", 0)):
             assert database.read(f"SELECT count(*) FROM {table}")[0][0] == number, table
+        in_words = database.read("SELECT total(size - removed) FROM keyword_segment")[0][0]
+        assert in_words == chunks
     assert collections(folder) == {embedder.identity: chunks}
 
 

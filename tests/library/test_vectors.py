@@ -19,24 +19,28 @@ from localchat.core.evidence import Vectors
 from localchat.core.folder import DataFolder
 from localchat.library.chunk_table import ChunkTable
 from localchat.library.chunks import Chunk
+from localchat.library.exact import ExactIndex
 from localchat.library.store import Store
-from localchat.library.vectors import ChromaIndex, ExactIndex, open_chroma
+from localchat.library.vectors import GRAPH, ChromaIndex, open_chroma
 from localchat.sources.document import Document
 from tests.library.kit import WordEmbedder, add_text, opened
 
 DIMENSIONS = 8
 
 
-def publish(database: Database, number: int, embedder: str = "e") -> tuple[int, list[int], Vectors]:
-    """A source of ``number`` chunks with random vectors: its id, theirs, and the vectors."""
+def publish(
+    database: Database, number: int, embedder: str = "e", vectors: Vectors | None = None
+) -> tuple[int, list[int], Vectors]:
+    """A source of ``number`` chunks with ``vectors`` or random ones: its id, theirs, and those."""
     store = Store(database)
     source_id = store.add_source(f"sha256:{time.time()}", "random")
     document = Document("Random", "x" * number, "text", ())
     chunks = [Chunk(n, n + 1) for n in range(number)]
     revision_id = store.draft(source_id, document, chunks, embedder)
     ids = [chunk_id for chunk_id, _ in store.to_embed(revision_id)]
-    vectors = np.random.default_rng(source_id).standard_normal((number, DIMENSIONS))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    if vectors is None:
+        rows = np.random.default_rng(source_id).standard_normal((number, DIMENSIONS))
+        vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     store.set_vectors(ids, vectors)
     store.publish(source_id, revision_id)
     return source_id, ids, vectors
@@ -101,7 +105,6 @@ def test_a_revision_that_replaces_another_leaves_no_vectors_of_it(
         store.publish(source_id, revision_id)
         index.catch_up()
         assert [i for i, _ in index.search(np.eye(1, DIMENSIONS, dtype=np.float32)[0], 50)] == ids
-    assert database.read("SELECT count(*) FROM chunk_words")[0][0] == 1
 
 
 def test_chroma_out_of_step_is_mended(database: Database, folder: DataFolder) -> None:
@@ -239,3 +242,52 @@ def test_an_index_that_stops_working_does_not_hide_what_comes_later(
         )
         time.sleep(0.2)
         assert library._index.search(embedder.identity, vector, 1)[0][0] == row["id"]
+
+
+def graph_of(index: ChromaIndex) -> dict[str, object]:
+    return {key: index._collection.configuration_json["hnsw"][key] for key in GRAPH}
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_index_of_an_older_version_is_searched_as_far_as_a_new_one(
+    database: Database, folder: DataFolder, kept: bool
+) -> None:
+    """How far it is searched can be changed in place; how it was built only by making it again."""
+    _, ids, vectors = publish(database, 40)
+    with closing(index_on(database, folder)) as index:
+        name = index._collection.name
+        index._client.delete_collection(name)
+        old = {**GRAPH, "ef_search": 100} if kept else {"space": "cosine"}
+        made = index._client.create_collection(name, configuration={"hnsw": old})
+        made.add(
+            ids=[str(i) for i in ids],
+            embeddings=vectors,
+            documents=[""] * 40,
+            metadatas=[{"source": 1}] * 40,
+        )
+    with closing(index_on(database, folder)) as index:
+        assert graph_of(index) == GRAPH
+        assert (index._collection.id == made.id) is kept
+        assert size(index) == 40
+        assert index.search(vectors[3], 1)[0][0] == ids[3]
+
+
+def test_of_a_few_thousand_chunks_about_some_topics_hardly_any_of_the_best_is_missed(
+    database: Database, folder: DataFolder
+) -> None:
+    """As they come: topic by topic, each far from the others, which is what loses whole questions
+    in a graph that is built or searched with less care."""
+    dice = np.random.default_rng(3)
+    topics = np.repeat(dice.standard_normal((100, 48)), 40, axis=0)
+    rows = topics + 0.15 * dice.standard_normal(topics.shape)
+    vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    publish(database, len(vectors), vectors=vectors)
+    asked = vectors[::40] + 0.1 * dice.standard_normal((100, 48)).astype(np.float32)
+    exact = ExactIndex(ChunkTable(database), "e")
+    with closing(index_on(database, folder)) as index:
+        shares = [
+            len({i for i, _ in index.search(one, 10)} & {i for i, _ in exact.search(one, 10)}) / 10
+            for one in asked / np.linalg.norm(asked, axis=1, keepdims=True)
+        ]
+    assert np.mean(shares) >= 0.995
+    assert min(shares) >= 0.7
