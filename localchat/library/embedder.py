@@ -42,6 +42,13 @@ class Embedder(Protocol):
     def unrelated(self) -> float:
         """The mean cosine of texts that have nothing to do with each other."""
 
+    @property
+    def max_tokens(self) -> int:
+        """What comes after so many tokens of a text, its own marks included, is not looked at."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text, without any marks round it."""
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row of float32 for each text that is to be found."""
 

@@ -18,10 +18,12 @@ from dataclasses import dataclass, replace
 
 from localchat.core.database import Database
 from localchat.core.errors import LocalChatError, ReadError, SourceError, StorageError
+from localchat.core.text.language import guess_language
 from localchat.library.change import Change
-from localchat.library.chunks import split
+from localchat.library.chunks import SIZE_BY_WIDTH, Chunk, split
 from localchat.library.embedder import Embedder, Pace
 from localchat.library.job_table import JobTable
+from localchat.library.keywords import KeywordIndex
 from localchat.library.originals import Originals
 from localchat.library.rows import Source, valid
 from localchat.library.store import Store
@@ -74,6 +76,7 @@ class Jobs:
     ) -> None:
         self._store = Store(database)
         self._table = JobTable(database)
+        self._keywords = KeywordIndex(database)
         self._originals = originals
         self._embedder = embedder
         self._change = change
@@ -106,6 +109,9 @@ class Jobs:
                 idle = not self._run_next()
                 self._index_changed()
                 if self._change.step(self._rest):
+                    idle = False
+                self._rest()
+                if self._keywords.rebuild_some():
                     idle = False
             except _Closing:
                 return
@@ -165,7 +171,8 @@ class Jobs:
             if self._table.settle_as_same(job_id, source_id, document.text):
                 return
             self._source(source_id)
-            revision_id = self._store.draft(source_id, document, split(document), embedder.identity)
+            chunks = _split(document, embedder)
+            revision_id = self._store.draft(source_id, document, chunks, embedder.identity)
         self._embed(job_id, source_id, revision_id, embedder)
         self._store.publish(source_id, revision_id)
 
@@ -247,3 +254,9 @@ class Jobs:
         if source is None:
             raise _Removed
         return source
+
+
+def _split(document: Document, embedder: Embedder) -> list[Chunk]:
+    if guess_language(document.text) in embedder.languages:
+        return split(document, embedder.count_tokens, embedder.max_tokens)
+    return split(document, embedder.count_tokens, None, SIZE_BY_WIDTH)

@@ -32,6 +32,7 @@ class WordEmbedder:
     name: str = "Words"
     languages: frozenset[str] = frozenset({"en"})
     dimensions: int = SIZE
+    max_tokens: int = 256
     unrelated: float = UNRELATED
     closed: int = 0
     given: list[str] = field(default_factory=list)
@@ -48,6 +49,10 @@ class WordEmbedder:
 
     def embed_questions(self, texts: Sequence[str]) -> Vectors:
         return self.embed(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """A token for each four characters, as of English."""
+        return [-(-len(text) // 4) for text in texts]
 
     def close(self) -> None:
         self.closed += 1

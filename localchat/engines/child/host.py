@@ -1,10 +1,11 @@
 """Runs a model in a child process, so that nothing it does can take the app along.
 
 ``ChildHost.ask`` gives a ``Call``, whose events are read with ``Call.next``. One call runs at a
-time, the others wait in order. The child is started when the first call needs it and again after
-its death: each call says which model it needs, so a fresh child can serve any of them. A call that
-was running when the child died raises ``EngineDied``; the ones that waited are served by the next
-child. A child ends when its stdin closes, so none outlives the app, however that ends.
+time, the others wait in order, those of a lower rank first. The child is started when the first
+call needs it and again after its death: each call says which model it needs, so a fresh child can
+serve any of them. A call that was running when the child died raises ``EngineDied``; the ones that
+waited are served by the next child. A child ends when its stdin closes, so none outlives the app,
+however that ends.
 
 Knows nothing about models: what the child can do is its backend's business (see ``worker``).
 """
@@ -38,9 +39,10 @@ _hosts: weakref.WeakSet[ChildHost] = weakref.WeakSet()
 class Call:
     """One request to the child. ``next`` reads what comes back, ``cancel`` takes it back."""
 
-    def __init__(self, host: ChildHost, number: int, message: Message) -> None:
+    def __init__(self, host: ChildHost, number: int, message: Message, rank: int = 0) -> None:
         self.number = number
         self.message = message
+        self.rank = rank
         self.over = False
         self.cancelled = False
         self.started = False
@@ -124,19 +126,21 @@ class ChildHost:
         child = self._child
         return child.process.pid if child else None
 
-    def ask(self, op: str, *, beside: bool = False, **arguments: Any) -> Call:
-        """Put a request at the end of the queue.
+    def ask(self, op: str, *, beside: bool = False, rank: int = 0, **arguments: Any) -> Call:
+        """Put a request behind those in the queue that have its ``rank`` or a lower one.
 
-        ``beside`` sends it past the queue, for what the child can do while it answers.
+        ``beside`` sends it past the queue, for what the child can do while it works.
         """
         number = next(self._numbers)
-        call = Call(self, number, {"id": number, "op": op, **arguments})
+        call = Call(self, number, {"id": number, "op": op, **arguments}, rank)
         with self._lock:
             if beside and self._child and not self._child.told:
                 self._beside[number] = call
+                call.message["beside"] = True
                 call.child = self._child
             else:
-                self._waiting.append(call)
+                behind = (n for n, other in enumerate(self._waiting) if other.rank > rank)
+                self._waiting.insert(next(behind, len(self._waiting)), call)
         if call.child:
             call.child.send(call.message)
         else:

@@ -1,6 +1,7 @@
 """What the app and the child that runs a model say to each other: one JSON object per line.
 
-Down: ``{"id", "op", "model", …}`` asks, ``{"id", "op": "cancel"}`` takes it back.
+Down: ``{"id", "op", "model", …}`` asks, ``{"id", "op": "cancel"}`` takes it back; what says
+``"beside": true`` is done at once, while another request runs.
 Up: ``{"id", "event", …}`` with the events ``started``, ``phase`` (the fields of ``base.Phase``),
 ``trying`` (the ``settings`` that a load is tried with), ``loaded`` (its ``info``), ``text``,
 ``thought``, and at the end ``done`` or ``error`` (``fatal`` where the child ends with it); and

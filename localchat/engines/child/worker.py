@@ -111,8 +111,14 @@ class Backend(Loader, Protocol):
 class EmbeddingBackend(Loader, Protocol):
     """What a kind of embedding model does in the child."""
 
+    def count(self, request: Message) -> list[int]:
+        """The tokens of each of ``texts``, without marks."""
+
     def embed(self, request: Message, tell: Tell) -> Message:
-        """The ``vectors`` of ``texts`` (see ``embeddings.vectors``), each behind ``prefix``."""
+        """The ``vectors`` of ``texts`` (see ``embeddings.vectors``), each behind ``prefix``.
+
+        Called from another thread too while it runs, where its embedder asks ``beside``.
+        """
 
 
 class Worker:
@@ -157,7 +163,7 @@ class Worker:
             tell = self._tells.setdefault(number, Tell(number, self._send))
             if request["op"] == "cancel":
                 tell.cancelled = True  # kept for its request where it came before it
-            elif request["op"] == "count" and self._info is not None:
+            elif request.get("beside") and self._info is not None:
                 self._serve(request, tell)
                 self._tells.pop(number, None)
             else:

@@ -1,9 +1,14 @@
-"""An embedding model in a GGUF file, which runs in a child process (see ``child``).
+"""An embedding model that runs in a child process (see ``child``): what every kind has in common.
 
-Texts go to the child a few at a time, so that a question need not wait for a whole library, a
-cancelled job ends at once, and little is lost with a child that dies: what it was at is asked again
-of the next one, some times. A child without work is ended after a while (see ``idle``): its memory
-is for the chat model.
+Texts go to the child a few at a time, and of those who wait for it the one with the shortest texts
+comes first: a question, or the sentences of an answer, need not wait for a library that is being
+indexed, a cancelled job ends at once, and little is lost with a child that dies: what it was at is
+asked again of the next one, some times. A question goes past the queue where the model can do two
+things at once. A child without work is ended after a while (see ``idle``): its memory is for the
+chat model.
+
+The child keeps the app's own priority, for it serves questions too, and a process cannot go back
+to what it was: while an answer runs, those who index rest (see ``library.jobs``).
 """
 
 from __future__ import annotations
@@ -11,8 +16,12 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -26,56 +35,62 @@ from localchat.core.errors import (
 )
 from localchat.engines.child.host import ChildHost
 from localchat.engines.child.wire import Message
-from localchat.engines.embeddings.batches import batches, choose_threads
-from localchat.engines.embeddings.embedder import Embedder, OnBatch, beginning
-from localchat.engines.embeddings.identity import OTHER_MODEL, damaged, identity_of
+from localchat.engines.embeddings.batches import batches
+from localchat.engines.embeddings.embedder import Embedder, OnBatch
+from localchat.engines.embeddings.identity import OTHER_MODEL
 from localchat.engines.embeddings.idle import IDLE, Idle
 from localchat.engines.embeddings.notes import Notes
-from localchat.engines.embeddings.spec import EmbeddingSpec
+from localchat.engines.embeddings.texts import beginning
 from localchat.engines.embeddings.vectors import Vectors, from_text
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 TRIES = 3
 """How often a few texts are asked of a child that dies over them."""
-PIECE = 2_000
-"""Characters that go to the child at once, about."""
-MOST_TOKENS = 1_024
-"""Memory grows with the longest text, and passages have some hundreds. A multilingual encoder in
-llama.cpp looks at some 530 (see ``llama_model.MOST_OUTCOME_BYTES``)."""
-_BACKENDS = {
-    "llama.cpp": "localchat.engines.embeddings.llama_backend:LlamaEmbeddings",
-    "gpt4all": "localchat.engines.embeddings.gpt4all_backend:Gpt4AllEmbeddings",
-}
+COUNTED = 100_000
+"""Bytes of text whose tokens are counted at once, about."""
 
 
 class ChildEmbedder(Embedder):
-    """The GGUF file of ``spec`` in a child process; ``log`` is for what the child has to say."""
+    """One model in a child process; ``log`` is for what the child has to say, ``idle`` the seconds
+    without work after which its memory is given back."""
+
+    backend: ClassVar[str]
+    """``module:Class`` of what runs in the child, see ``worker.EmbeddingBackend``."""
+    piece: ClassVar[int]
+    """Bytes of text, as UTF-8, that go to the child at once, about: a part of a second of work."""
+    runs_beside: ClassVar[bool] = False
+    """Whether the backend can embed a question while it embeds something else."""
+    question_prefix = ""
+    document_prefix = ""
 
     def __init__(
-        self, spec: EmbeddingSpec, notes: Notes, log: Path | None = None, *, idle: float = IDLE
+        self,
+        name: str,
+        languages: frozenset[str],
+        notes: Notes,
+        log: Path | None = None,
+        *,
+        idle: float = IDLE,
     ) -> None:
-        self.spec = spec
-        self.name = spec.name
-        self.languages = spec.languages
+        self.name = name
+        self.languages = languages
         self._notes = notes
-        self._host = ChildHost(_BACKENDS[spec.kind], log=log)
+        self._host = ChildHost(self.backend, log=log)
         self._idle = Idle(idle, self._host.close)
         self._lock = threading.Lock()
         self._loaded = ""
         weakref.finalize(self, self._host.close)
 
-    @property
-    def identity(self) -> str:
-        return identity_of(self.spec, [self.spec.path], self._notes)
+    @abstractmethod
+    def _model(self) -> Message:
+        """What the backend needs to know to load it."""
 
-    @property
-    def dimensions(self) -> int:
-        return self.spec.dimensions
-
-    @property
-    def max_tokens(self) -> int:
-        return min(self.spec.max_tokens, MOST_TOKENS)
+    @abstractmethod
+    def _damaged(self, reason: str) -> ModelFileError:
+        """What is told where the model does not do what it should."""
 
     @property
     def pid(self) -> int | None:
@@ -83,43 +98,83 @@ class ChildEmbedder(Embedder):
         return self._host.pid
 
     def embed(self, texts: Sequence[str], *, on_batch: OnBatch | None = None) -> Vectors:
-        return self._embed(texts, self.spec.document_prefix, on_batch)
+        return self._embed(texts, self.document_prefix, on_batch)
 
     def embed_questions(self, texts: Sequence[str]) -> Vectors:
-        return self._embed(texts, self.spec.question_prefix, None)
+        return self._embed(texts, self.question_prefix, beside=self.runs_beside)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        counts = [0] * len(texts)
+        if not texts:
+            return counts
+        with self._at_work():
+            for numbers, found in self._in_pieces(texts, COUNTED, self._ask_counts):
+                for number, count in zip(numbers, found, strict=True):
+                    counts[number] = count
+        return counts
+
+    def start(self) -> None:
+        if self.pid is not None:
+            return
+        try:
+            with self._at_work():
+                self._host.ask("load", model=self._model())
+        except EngineError as error:
+            logger.info("%s", error)
 
     def close(self) -> None:
         self._idle.cancel()
         self._host.close()
 
-    def _embed(self, texts: Sequence[str], prefix: str, on_batch: OnBatch | None) -> Vectors:
+    def _embed(
+        self,
+        texts: Sequence[str],
+        prefix: str,
+        on_batch: OnBatch | None = None,
+        *,
+        beside: bool = False,
+    ) -> Vectors:
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
         if not texts:
             return vectors
-        cut = [beginning(text) for text in texts]
+        ask = partial(self._ask_vectors, prefix=prefix, beside=beside)
         done = 0
-        with self._idle.in_use():
-            self._notice_another_file()
-            for piece in batches([len(text) for text in cut], PIECE):
-                vectors[piece] = self._ask([cut[number] for number in piece], prefix)
-                done += len(piece)
+        with self._at_work():
+            for numbers, found in self._in_pieces(texts, self.piece, ask):
+                vectors[numbers] = found
+                done += len(numbers)
                 if on_batch is not None:
                     on_batch(done)
         return vectors
 
-    def _notice_another_file(self) -> None:
-        """A file that was replaced is another model: its vectors belong to another identity."""
-        identity = self.identity
-        with self._lock:
-            if self._loaded not in ("", identity):
-                self._host.close()
-            self._loaded = identity
+    def _in_pieces(
+        self, texts: Sequence[str], size: int, ask: Callable[[list[str], int], T]
+    ) -> Iterator[tuple[list[int], T]]:
+        """The numbers of a few texts and what ``ask`` makes of them, until there are no more."""
+        cut = [beginning(text) for text in texts]
+        # Bytes tell of tokens in any script: three or four of them are one.
+        lengths = [len(text.encode()) for text in cut]
+        for numbers in batches(lengths, size):
+            some = [cut[number] for number in numbers]
+            yield numbers, self._again(partial(ask, some, sum(lengths)))
 
-    def _ask(self, texts: list[str], prefix: str) -> Vectors:
-        """The vectors of a few texts, from this child or from the next."""
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """The child is not idle, and has the file that lies there now: one that was replaced is
+        another model, and its vectors belong to another identity."""
+        with self._idle.in_use():
+            identity = self.identity
+            with self._lock:
+                if self._loaded not in ("", identity):
+                    self._host.close()
+                self._loaded = identity
+            yield
+
+    def _again(self, ask: Callable[[], T]) -> T:
+        """What ``ask`` gets of this child or of the next."""
         for left in reversed(range(TRIES)):
             try:
-                return self._ask_once(texts, prefix)
+                return ask()
             except EngineDied as error:
                 logger.warning("the embedding model %s: %s", self.name, error)
                 hung = error.code is None  # then it was we who ended it, and it would hang again
@@ -132,46 +187,39 @@ class ChildEmbedder(Embedder):
                     ) from error
         raise AssertionError("there is at least one try")
 
-    def _ask_once(self, texts: list[str], prefix: str) -> Vectors:
-        call = self._host.ask("embed", model=self._model(), texts=texts, prefix=prefix)
+    def _ask_vectors(self, texts: list[str], rank: int, *, prefix: str, beside: bool) -> Vectors:
+        answered = self._ask("embed", rank, beside=beside, texts=texts, prefix=prefix)
+        found = from_text(answered["vectors"], len(texts))
+        if found.shape[1] != self.dimensions:
+            raise self._damaged(
+                f"its vectors have {found.shape[1]} numbers instead of {self.dimensions}"
+            )
+        return found
+
+    def _ask_counts(self, texts: list[str], rank: int) -> list[int]:
+        counts: list[int] = self._ask("count", rank, texts=texts)["counts"]
+        return counts
+
+    def _ask(self, op: str, rank: int, **arguments: Any) -> Message:
+        call = self._host.ask(op, rank=rank, model=self._model(), **arguments)
         try:
-            found = from_text(call.result()["vectors"], len(texts))
+            return call.result()
         except Unloaded as error:
             raise EngineError(
                 f"The embedding model “{self.name}” was closed while it was at work.", "Try again."
             ) from error
         except (ModelFileError, LoadError, EngineMissing) as error:
-            raise self._for_people(error) from error
+            told = self._for_people(error)
+            raise told from (None if told is error else error)
         finally:
             call.cancel()
-        if found.shape[1] != self.dimensions:
-            reason = f"its vectors have {found.shape[1]} numbers instead of {self.dimensions}"
-            raise damaged(self.spec, self.spec.path, reason)
-        return found
 
     def _for_people(self, error: ModelFileError | LoadError | EngineMissing) -> EngineError:
         """``error``, with what to do next where no chat model is concerned."""
+        if not isinstance(error, LoadError):
+            return error
+        next_step = OTHER_MODEL
+        if error.cause == "memory":
+            next_step = "Close other programs and try again, or choose a smaller one."
         what = f"The embedding model “{self.name}” cannot be used. {error.what}"
-        match error:
-            case ModelFileError():
-                return ModelFileError(self.spec.path, what, OTHER_MODEL)
-            case LoadError(cause="memory"):
-                next_step = "Close other programs and try again, or choose a smaller one."
-                return LoadError(what, next_step, "memory")
-            case LoadError():
-                return LoadError(what, OTHER_MODEL, error.cause)
-            case EngineMissing():
-                return EngineMissing(
-                    error.what,
-                    "“python3 start.py doctor” explains how to get it. Until then, choose another "
-                    "embedding model on the page “Models”.",
-                )
-
-    def _model(self) -> Message:
-        return {
-            "path": str(self.spec.path),
-            "pooling": self.spec.pooling,
-            "max_tokens": self.max_tokens,
-            "gpu_layers": self.spec.gpu_layers,
-            "threads": choose_threads()[0],
-        }
+        return LoadError(what, next_step, error.cause)

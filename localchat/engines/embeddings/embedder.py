@@ -3,6 +3,7 @@
 ``embed`` is for passages and sentences, ``embed_questions`` for questions: some models want
 another prefix before each. Rows have length 1 and the order of the texts. Any thread may call
 anything at any time; nothing is read before the first use; after ``close`` it can be used again.
+Every model runs in a process of its own (see ``child_embedder``).
 """
 
 from __future__ import annotations
@@ -16,15 +17,7 @@ from localchat.engines.embeddings.notes import Notes
 from localchat.engines.embeddings.unrelated import mean_cosine
 from localchat.engines.embeddings.vectors import Vectors
 
-LONGEST_TEXT = 50_000
-"""Characters of a text that are looked at: far more than ``max_tokens`` ever needs."""
-
 OnBatch = Callable[[int], None]
-
-
-def beginning(text: str) -> str:
-    """What is looked at of ``text``; half a surrogate, as broken files have it, becomes “?”."""
-    return text[:LONGEST_TEXT].encode("utf-8", "replace").decode("utf-8")
 
 
 class Embedder(Embeddings):
@@ -72,6 +65,16 @@ class Embedder(Embeddings):
     @abstractmethod
     def embed_questions(self, texts: Sequence[str]) -> Vectors:
         """One row for each question."""
+
+    @abstractmethod
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text alone: without prefix and marks, which ``max_tokens`` counts.
+        May stop counting at ``max_tokens``, or at ``texts.LONGEST_TEXT`` characters."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to load it, without waiting for that: a question is about to come. Raises nothing:
+        what is wrong is told by whatever comes next."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """LangChain's form of ``embed``."""

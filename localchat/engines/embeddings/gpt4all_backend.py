@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from localchat.core.errors import EngineMissing, LoadError, ModelFileError
+from localchat.core.text.width import WIDE
 from localchat.engines.child.wire import Message
 from localchat.engines.child.worker import Tell
 from localchat.engines.embeddings.vectors import NotNumbers, normalised, to_text
@@ -30,6 +31,9 @@ _NOISE = (
     r"^Failed to load lib\S*cuda|isModelBlacklisted: .* not found|warning: chunking tokenized text"
     r"|warning: unknown model|no GPU found"
 )
+
+LETTERS = 3
+"""To a token, rather too few; a Chinese, Japanese or Korean character is one of its own."""
 
 
 class Gpt4AllEmbeddings:
@@ -62,6 +66,11 @@ class Gpt4AllEmbeddings:
                 raise
             return ""
         return None
+
+    def count(self, request: Message) -> list[int]:
+        """About: GPT4All does not tell. Its models are made of English word pieces, of some four
+        letters and hardly ever below three."""
+        return [-(-len(text) // LETTERS) + len(WIDE.findall(text)) for text in request["texts"]]
 
     def embed(self, request: Message, tell: Tell) -> Message:
         tell.check()

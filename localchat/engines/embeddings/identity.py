@@ -29,7 +29,7 @@ def identity_of(spec: EmbeddingSpec, files: Sequence[Path], notes: Notes) -> str
             for path in files
         ]
     except FileNotFoundError as error:
-        raise missing(spec, Path(error.filename or spec.path)) from error
+        raise missing(spec.name, Path(error.filename or spec.path)) from error
     except OSError as error:
         raise ModelFileError(
             spec.path,
@@ -44,21 +44,21 @@ def identity_of(spec: EmbeddingSpec, files: Sequence[Path], notes: Notes) -> str
     return f"{spec.kind}/{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}"
 
 
-def missing(spec: EmbeddingSpec, path: Path) -> ModelFileError:
-    """What is told where a file of the model is not there."""
+def missing(name: str, path: Path) -> ModelFileError:
+    """What is told where a file of the model ``name`` is not there."""
     return ModelFileError(
         path,
-        f"The embedding model “{spec.name}” is missing: there is no {path}.",
+        f"The embedding model “{name}” is missing: there is no {path}.",
         OTHER_MODEL,
     )
 
 
-def damaged(spec: EmbeddingSpec, path: Path, reason: str = "") -> ModelFileError:
-    """What is told where a file of the model is there, and is not what it should be."""
+def damaged(name: str, path: Path, reason: str = "") -> ModelFileError:
+    """What is told where a file of the model ``name`` is there, and is not what it should be."""
     because = f": {reason.strip().splitlines()[0][:200]}" if reason.strip() else ""
     return ModelFileError(
         path,
-        f"The embedding model “{spec.name}” cannot be used: {path.name} is damaged, or of a kind "
+        f"The embedding model “{name}” cannot be used: {path.name} is damaged, or of a kind "
         f"that LocalChat does not know{because}.",
         OTHER_MODEL,
     )

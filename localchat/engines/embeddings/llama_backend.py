@@ -26,6 +26,9 @@ class LlamaEmbeddings:
         loaded.make_room(model["pooling"], model["max_tokens"], model["threads"])
         return {"dimensions": loaded.dimensions, "max_tokens": loaded.max_tokens}
 
+    def count(self, request: Message) -> list[int]:
+        return [self._model.count(text) for text in request["texts"]]
+
     def _should_stop(self) -> bool:
         return self._tell is not None and self._tell.step()
 

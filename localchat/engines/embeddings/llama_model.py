@@ -134,6 +134,13 @@ class LlamaEmbeddingModel(LlamaModel):
         end = [tokens[-1]] if tokens[-1] in ends else []
         return [*tokens[: self.max_tokens - len(end)], *end]
 
+    def count(self, text: str) -> int:
+        """How many tokens ``text`` has, without the marks. While ``embed`` runs, too."""
+        data = text.encode("utf-8")
+        # Without room for the tokens it says, as a negative number, how much they would need.
+        short_of = self.api.llama_tokenize(self._vocab, data, len(data), None, 0, False, False)
+        return abs(int(short_of))
+
     def embed(self, rows: Sequence[list[int]]) -> Vectors:
         """A vector of length 1 for each row of tokens.
 

@@ -25,12 +25,18 @@ def make_embedder(
         case "built-in":
             from localchat.engines.embeddings.built_in import BuiltInEmbedder
 
-            return BuiltInEmbedder(spec.path, name=spec.name, languages=spec.languages, notes=kept)
+            return BuiltInEmbedder(
+                spec.path, name=spec.name, languages=spec.languages, notes=kept, log=log
+            )
         case "onnx":
             from localchat.engines.embeddings.transformer import TransformerEmbedder
 
-            return TransformerEmbedder(spec, kept)
-        case "llama.cpp" | "gpt4all":
-            from localchat.engines.embeddings.child_embedder import ChildEmbedder
+            return TransformerEmbedder(spec, kept, log)
+        case "llama.cpp":
+            from localchat.engines.embeddings.gguf import LlamaEmbedder
 
-            return ChildEmbedder(spec, kept, log)
+            return LlamaEmbedder(spec, kept, log)
+        case "gpt4all":
+            from localchat.engines.embeddings.gguf import Gpt4AllEmbedder
+
+            return Gpt4AllEmbedder(spec, kept, log)

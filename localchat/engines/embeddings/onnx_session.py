@@ -1,4 +1,4 @@
-"""onnxruntime and a tokenizer, as both kinds of ONNX models use them.
+"""onnxruntime and a tokenizer, as both kinds of ONNX models use them in their child processes.
 
 Texts are sorted by length and go in batches of about 512 tokens: every text of a batch costs as
 much as its longest one, and larger batches are slower (they leave the processor's cache).
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from localchat.core.errors import EngineMissing
 from localchat.engines.embeddings.batches import batches
-from localchat.engines.embeddings.embedder import OnBatch, beginning
+from localchat.engines.embeddings.texts import beginning
 from localchat.engines.embeddings.vectors import Vectors
 
 BATCH_TOKENS = 512
+COUNTED_AT_ONCE = 1_000
+"""Texts whose tokens are counted at once: the tokenizer keeps some hundred bytes for each token."""
 
 Ints = NDArray[np.int64]
 
@@ -82,6 +84,15 @@ class Tokens:
             return ids
         return [*ids[: limit - 1], ids[-1]] if encoded.special_tokens_mask[-1] else ids[:limit]
 
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, without the marks."""
+        counts: list[int] = []
+        for start in range(0, len(texts), COUNTED_AT_ONCE):
+            some = [beginning(text) for text in texts[start : start + COUNTED_AT_ONCE]]
+            encoded = self.tokenizer.encode_batch_fast(some, add_special_tokens=False)
+            counts += map(len, encoded)
+        return counts
+
 
 def padded(rows: Sequence[list[int]]) -> tuple[Ints, Ints]:
     """The tokens of a batch and its mask: shorter rows are filled up, and the mask says so."""
@@ -95,19 +106,20 @@ def padded(rows: Sequence[list[int]]) -> tuple[Ints, Ints]:
 
 def embed_in_batches(
     rows: Sequence[list[int]],
-    dimensions: int,
     run: Callable[[Ints, Ints], Vectors],
-    on_batch: OnBatch | None,
+    check: Callable[[], None],
     size: int = BATCH_TOKENS,
 ) -> Vectors:
-    """What ``run`` makes of ``rows`` of tokens, batch by batch, in their order."""
-    vectors = np.zeros((len(rows), dimensions), np.float32)
-    done = 0
+    """What ``run`` makes of ``rows`` of tokens, at least one, batch by batch, in their order.
+    ``check`` is called before each batch; what it raises ends the work."""
+    order: list[int] = []
+    parts = []
     for batch in batches([len(row) for row in rows], size):
-        vectors[batch] = run(*padded([rows[number] for number in batch]))
-        done += len(batch)
-        if on_batch is not None:
-            on_batch(done)
+        check()
+        parts.append(run(*padded([rows[number] for number in batch])))
+        order += batch
+    vectors = np.empty((len(rows), parts[0].shape[1]), np.float32)
+    vectors[order] = np.concatenate(parts)
     return vectors
 
 
