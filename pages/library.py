@@ -6,7 +6,7 @@ if "booted" not in st.session_state:
     st.session_state.wanted_page = "pages/library.py"
     st.switch_page("streamlit_app.py")
 
-from localchat.ui import adding, source_list
+from localchat.ui import adding, collections, source_list
 from localchat.ui.models import changing
 from localchat.ui.resources import localchat
 
@@ -19,3 +19,4 @@ changing.words_alone(chat)
 changing.draw(chat)
 changing.advice(chat)
 source_list.draw(chat)
+collections.draw_dialog(chat)

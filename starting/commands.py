@@ -13,7 +13,9 @@ from starting.environment import set_up
 from starting.gpu import KINDS
 from starting.programs import CommandFailed, SetupError, app_environment, cause, run_logged, say
 
-COMMANDS = ("add", "ask", "search", "sources", "remove", "models", "bench", "doctor")
+COMMANDS = (
+    "add", "ask", "search", "sources", "remove", "collections", "models", "bench", "doctor",
+)  # fmt: skip
 
 HELP = """\
 LocalChat: talk with your own documents on your own computer.
@@ -25,7 +27,7 @@ LocalChat: talk with your own documents on your own computer.
                                    auto, cuda (NVIDIA), vulkan, metal (Mac), none (processor)
       --repair                     install everything again, and try missing engines again
   python3 start.py COMMAND ...     the same from a terminal (COMMAND --help says more):
-      add, ask, search, sources, remove, models, bench, doctor
+      add, ask, search, sources, remove, collections, models, bench, doctor
   python3 start.py test [...]      run all tests; what follows goes to pytest
   python3 start.py lock [...]      write constraints.txt again (--upgrade: newest versions)
 

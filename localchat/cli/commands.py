@@ -1,9 +1,8 @@
-"""add, search, ask, sources, remove, bench."""
+"""add, ask, sources, remove, bench."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import mimetypes
 import runpy
@@ -15,16 +14,16 @@ from typing import Any
 
 from localchat.app import LocalChat, open_localchat, wait_for
 from localchat.chat.answer import Answer
-from localchat.core.errors import QuestionTooLong, SourceError
-from localchat.library.library import Added
+from localchat.cli.named import as_typed, sources_meant
+from localchat.library.adding import Added
 from localchat.library.rows import Source
-from localchat.sources.address import normalise_address
 
 
 def add(arguments: argparse.Namespace) -> int:
     """Add everything, wait until it is in, say what became of each."""
     with closing(open_localchat()) as chat:
-        added = [one for origin in arguments.origins for one in _add(chat, origin)]
+        collection = as_typed(arguments.collection) if arguments.collection else None
+        added = [one for origin in arguments.origins for one in _add(chat, origin, collection)]
         queued = {one.source_id for one in added if one.outcome == "queued"}
         show = (lambda _: None) if arguments.json else _Progress()
         taken_in = {
@@ -40,37 +39,6 @@ def add(arguments: argparse.Namespace) -> int:
     return 0 if all(result["state"] in ("ready", "already", "same") for result in results) else 1
 
 
-def search(arguments: argparse.Namespace) -> int:
-    """Print the passages that the retriever finds."""
-    question = _clean(arguments.question)
-    with closing(open_localchat()) as chat:
-        limit = chat.settings.question_characters
-        if len(question) > limit:
-            raise QuestionTooLong(len(question), limit)
-        found = [
-            {
-                "rank": rank,
-                "score": document.metadata["score"],
-                "source": document.metadata["address"] or document.metadata["name"],
-                "title": document.metadata["title"],
-                "location": document.metadata["location"],
-                "text": document.page_content,
-            }
-            for rank, document in enumerate(
-                chat.library.retriever(arguments.k).invoke(question), start=1
-            )
-        ]
-    if arguments.json:
-        _print_json(found)
-    for item in [] if arguments.json else found:
-        where = f", {item['location']}" if item["location"] else ""
-        print(f"{item['rank']}. {item['title']}{where} ({item['source']}, {item['score']})")
-        print(f"   {item['text']}\n")
-    if not found and not arguments.json:
-        print("Nothing found. `add` puts documents into the library.", file=sys.stderr)
-    return 0
-
-
 def ask(arguments: argparse.Namespace) -> int:
     """Print the answer as it is written, or all of it as JSON."""
     with closing(open_localchat()) as chat:
@@ -78,7 +46,7 @@ def ask(arguments: argparse.Namespace) -> int:
         if arguments.model:
             offer = chat.answering.find(arguments.model)
             settings = settings.model_copy(update=offer.changes())
-        asking = chat.ask(_clean(arguments.question), settings, chat.chain(settings))
+        asking = chat.ask(as_typed(arguments.question), settings, chat.chain(settings))
         try:
             answer = asking.wait() if arguments.json else _follow(asking)
         except KeyboardInterrupt:
@@ -111,13 +79,8 @@ def remove(arguments: argparse.Namespace) -> int:
     with closing(open_localchat()) as chat:
         results = []
         for given in arguments.sources:
-            names = (
-                source
-                for source in chat.library.sources()
-                if _means(given) & {str(source.id), source.origin, source.name}
-            )
-            source = next(names, None)
-            removed = source is not None and chat.library.remove(source.id)
+            found = sources_meant(given, chat.library.sources())
+            removed = bool(found) and chat.library.remove(found[0].id)
             results.append({"given": given, "removed": removed})
     if arguments.json:
         _print_json(results)
@@ -139,12 +102,12 @@ def bench(arguments: argparse.Namespace) -> int:
     return int(runpy.run_path(str(script))["main"](arguments.rest) or 0)
 
 
-def _add(chat: LocalChat, origin: str) -> list[Added]:
+def _add(chat: LocalChat, origin: str, collection: str | None) -> list[Added]:
     path = Path(origin).expanduser()
     is_address = origin.lower().startswith(("http://", "https://"))
     if not is_address and (path.exists() or not _looks_like_address(origin)):
-        return [chat.library.add_path(path)]
-    return chat.library.add_addresses(origin)
+        return [chat.library.add_path(path, collection)]
+    return chat.library.add_addresses(origin, collection)
 
 
 def _looks_like_address(text: str) -> bool:
@@ -154,19 +117,6 @@ def _looks_like_address(text: str) -> bool:
     # Without the system's own lists, in which ".com" is a kind of program.
     is_file_name = not slash and mimetypes.MimeTypes().guess_type(text)[0] is not None
     return "." in host.strip(".") and "\\" not in text and not is_file_name
-
-
-def _means(given: str) -> set[str]:
-    """What a person may mean who names a source as it was added: by address, path or number."""
-    meant = {given, Path(given).name}
-    with contextlib.suppress(SourceError):
-        meant.add(normalise_address(given))
-    return meant
-
-
-def _clean(question: str) -> str:
-    """A question from a terminal with a broken encoding, as far as it can be read."""
-    return question.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class _Progress:

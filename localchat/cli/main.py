@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from localchat import __version__
 from localchat.core.errors import LocalChatError
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their arguments."""
-    from localchat.cli import commands, doctor, models, serve
+    from localchat.cli import collections, commands, doctor, models, search, serve
 
     top = argparse.ArgumentParser(prog="localchat", description=__doc__.split("\n")[0])
     top.add_argument("--version", action="version", version=f"LocalChat {__version__}")
@@ -57,10 +57,9 @@ def parser() -> argparse.ArgumentParser:
 
     adding = command("add", commands.add, "Add web addresses and files to the library.")
     adding.add_argument("origins", nargs="+", metavar="ADDRESS_OR_PATH")
+    adding.add_argument("--collection", metavar="NAME", help="put them into this collection")
 
-    searching = command("search", commands.search, "Find passages.")
-    searching.add_argument("question")
-    searching.add_argument("-k", type=_positive, default=6, help="how many passages (default 6)")
+    _searching(command("search", search.search, "Find passages."))
 
     asking = command("ask", commands.ask, "Ask a question; without a model the quotes answer.")
     asking.add_argument("question")
@@ -74,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
 
     removing = command("remove", commands.remove, "Remove sources from the library.")
     removing.add_argument("sources", nargs="+", metavar="NUMBER_OR_ADDRESS")
+
+    _collections(
+        command("collections", collections.list_collections, "Group sources: list, add, remove.")
+    )
 
     _models(
         command("models", models.list_models, "Models: list, get, use, import, remove, inspect.")
@@ -94,21 +97,60 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _searching(command: argparse.ArgumentParser) -> None:
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("question", nargs="?")
+    what.add_argument(
+        "--questions",
+        metavar="FILE",
+        help='a question in each line, as JSON: "…" or {"question": "…", "id": …, "k": …, '
+        '"sources": […], "collections": […]}; “-” is what is piped in',
+    )
+    command.add_argument("-k", type=_positive, help="passages at most (default: as in settings)")
+    command.add_argument("--tokens", type=_positive, help="about how many tokens they may have")
+    command.add_argument(
+        "--source",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NUMBER_OR_ADDRESS",
+        help="look in these only, and in the collections",
+    )
+    command.add_argument(
+        "--collection",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="look in these only, and in the sources",
+    )
+
+
+def _collections(parent: argparse.ArgumentParser) -> None:
+    """`collections` alone lists them."""
+    from localchat.cli import collections
+
+    command = _subcommands(parent)
+    command("list", collections.list_collections, "Which there are.")
+    for name, run, text in (
+        ("add", collections.add, "Put sources into a collection; a new name makes a new one."),
+        ("remove", collections.remove, "Take sources out of a collection, not of the library."),
+    ):
+        changing = command(name, run, text)
+        changing.add_argument("name", metavar="NAME")
+        changing.add_argument("sources", nargs="+", metavar="NUMBER_OR_ADDRESS")
+    renaming = command("rename", collections.rename, "Give a collection another name.")
+    renaming.add_argument("name", metavar="NAME")
+    renaming.add_argument("new_name", metavar="NEW_NAME")
+    deleting = command("delete", collections.delete, "Forget a collection, not its sources.")
+    deleting.add_argument("name", metavar="NAME")
+
+
 def _models(parent: argparse.ArgumentParser) -> None:
     """`models` alone lists them."""
     from localchat.cli import models
 
-    subparsers = parent.add_subparsers(title="what to do", metavar="WHAT")
-
-    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
-        added = subparsers.add_parser(name, help=text, description=text)
-        # Not to undo a --json that stood before the name.
-        added.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON on stdout"
-        )
-        added.set_defaults(run=run)
-        return added
-
+    command = _subcommands(parent)
     command("list", models.list_models, "What is here, and what this computer could run.")
 
     getting = command("get", models.get, "Fetch a model and wait for it.")
@@ -138,6 +180,24 @@ def _models(parent: argparse.ArgumentParser) -> None:
 
     inspecting = command("inspect", models.inspect, "What a GGUF file says of itself.")
     inspecting.add_argument("name", metavar="NAME_OR_PATH")
+
+
+def _subcommands(
+    parent: argparse.ArgumentParser,
+) -> Callable[[str, object, str], argparse.ArgumentParser]:
+    """Adds commands below ``parent``: name, what runs it, what it does."""
+    subparsers = parent.add_subparsers(title="what to do", metavar="WHAT")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        added = subparsers.add_parser(name, help=text, description=text)
+        # Not to undo a --json that stood before the name.
+        added.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON on stdout"
+        )
+        added.set_defaults(run=run)
+        return added
+
+    return command
 
 
 def _positive(text: str) -> int:

@@ -1,40 +1,33 @@
-"""The library as the rest of the app sees it: add, watch, open, remove, search."""
+"""The library as the rest of the app sees it: add, collect, watch, open, remove, search."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from localchat.core.database import Database
-from localchat.core.errors import LocalChatError, ReadError, SourceError
 from localchat.core.folder import DataFolder
 from localchat.core.settings import Settings
+from localchat.library.adding import Added, Adding
 from localchat.library.change import Change, EmbedderChange
 from localchat.library.change_table import ChangeTable
 from localchat.library.chunk_table import ChunkTable
+from localchat.library.collections import CollectionTable
 from localchat.library.embedder import Embedders
+from localchat.library.floor import Floors
 from localchat.library.index import LibraryIndex
 from localchat.library.job_table import JobTable
 from localchat.library.jobs import Jobs, Limits
+from localchat.library.keywords import KeywordIndex
 from localchat.library.languages import DocumentLanguages, LanguageAdvice
 from localchat.library.meaning import ActiveEmbedder, LibraryMeaning
-from localchat.library.originals import Originals, digest
+from localchat.library.originals import Originals
+from localchat.library.questions import Questions
 from localchat.library.retriever import HybridRetriever
-from localchat.library.rows import Source, valid
+from localchat.library.rows import Source
+from localchat.library.scope import EVERYTHING, Scope, ScopeTable
 from localchat.library.store import Store
-
-
-@dataclass(frozen=True)
-class Added:
-    """What became of one address or file that a person put in."""
-
-    name: str
-    outcome: Literal["queued", "already", "refused"]
-    source_id: int | None
-    message: str = ""
 
 
 class Library:
@@ -46,6 +39,10 @@ class Library:
         embedders: Make the vectors; which of them, the database says.
         settings: Limits, and the Chroma server's address if there is one.
         busy: Says whether an answer is running.
+
+    ``questions`` weighs the words of a question by the documents. ``collections`` has the groups
+    that people put sources into. Every way to add takes the name of one, which is made where there
+    is none.
     """
 
     def __init__(
@@ -57,13 +54,19 @@ class Library:
         busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
+        self._busy = busy
         self._store = Store(database)
         self._table = JobTable(database)
         self._changes = ChangeTable(database)
         self._chunks = ChunkTable(database)
+        self.collections = CollectionTable(database)
+        self._scopes = ScopeTable(database)
         self._originals = Originals(folder.originals, self._store.uses_original)
         self._languages = DocumentLanguages(database)
-        self._active = ActiveEmbedder(self._changes, embedders)
+        self._keywords = KeywordIndex(database)
+        self.questions = Questions(self._keywords, self._languages)
+        self.floors = Floors(database)
+        self._active = ActiveEmbedder(self._changes, embedders, self.questions, self.floors)
         self._index = LibraryIndex(database, folder.chroma, settings.chroma_url)
         self._change = Change(database, embedders, self._index.fill, busy)
         self._jobs = Jobs(
@@ -74,6 +77,14 @@ class Library:
             Limits(settings.fetch_seconds, settings.fetch_bytes),
             self._update_index,
             busy,
+        )
+        self._adding = Adding(
+            self._store,
+            self._table,
+            self._originals,
+            self.collections,
+            self._jobs.wake,
+            settings.fetch_bytes,
         )
 
     def start(self) -> None:
@@ -87,89 +98,39 @@ class Library:
 
     # Adding
 
-    def add_addresses(self, text: str) -> list[Added]:
-        """Queue every web address in ``text``; what is no address is refused with its reason."""
-        from localchat.sources.address import addresses_in
+    def add_addresses(self, text: str, collection: str | None = None) -> list[Added]:
+        """Queue every web address in ``text``; what is no address is refused with its reason.
 
-        text = valid(text)
-        return [
-            Added(raw, "refused", None, str(address))
-            if isinstance(address, SourceError)
-            else self._add(address, address)
-            for raw, address in addresses_in(text)
-        ]
+        Raises:
+            LocalChatError: that cannot be a collection's name; nothing was added.
+        """
+        return self._adding.addresses(text, collection)
 
-    def add_file(self, name: str, content: bytes, media_type: str | None = None) -> Added:
-        """Queue a dropped file."""
-        name = valid(name)
-        try:
-            if not content:
-                raise ReadError(name, f"“{name}” is empty.", "Choose another file.")
-            if len(content) > self._settings.fetch_bytes:
-                raise ReadError(
-                    name,
-                    f"“{name}” has {len(content) / 1e6:,.0f} MB; LocalChat takes files up to "
-                    f"{self._settings.fetch_bytes / 1e6:,.0f} MB.",
-                    "Split it, or raise fetch_bytes in settings.toml.",
-                )
-            origin = f"sha256:{digest(content)}"
-            known = self._store.source_by_origin(origin)
-            if known is None:
-                return self._add_content(origin, name, content, media_type)
-            return self._known(known, name)
-        except LocalChatError as error:
-            return Added(name, "refused", None, str(error))
+    def add_file(
+        self,
+        name: str,
+        content: bytes,
+        media_type: str | None = None,
+        collection: str | None = None,
+    ) -> Added:
+        """Queue a dropped file.
 
-    def add_path(self, path: Path) -> Added:
-        """Queue a file on this computer."""
-        from localchat.sources.load import load_file
+        Raises:
+            LocalChatError: that cannot be a collection's name; nothing was added.
+        """
+        return self._adding.file(name, content, media_type, collection)
 
-        try:
-            loaded = load_file(path, limit_bytes=self._settings.fetch_bytes)
-        except SourceError as error:
-            return Added(valid(str(path)), "refused", None, valid(str(error)))
-        return self.add_file(loaded.name, loaded.content)
+    def add_path(self, path: Path, collection: str | None = None) -> Added:
+        """Queue a file on this computer.
+
+        Raises:
+            LocalChatError: that cannot be a collection's name; nothing was added.
+        """
+        return self._adding.path(path, collection)
 
     def retry(self, source_id: int) -> None:
         """Try again to take in a source that failed."""
-        self._table.retry(source_id)
-        self._jobs.wake()
-
-    def _add(self, origin: str, name: str) -> Added:
-        try:
-            known = self._store.source_by_origin(origin)
-            return self._known(known, name) if known else self._queue(origin, name)
-        except LocalChatError as error:
-            return Added(name, "refused", None, str(error))
-
-    def _add_content(self, origin: str, name: str, content: bytes, media_type: str | None) -> Added:
-        original = self._originals.keep(content, name)
-        try:
-            return self._queue(origin, name, original, media_type)
-        finally:
-            # The disk may be full by now, or another tab may have been faster.
-            self._originals.forget_unused(original)
-
-    def _queue(
-        self, origin: str, name: str, original: str | None = None, media_type: str | None = None
-    ) -> Added:
-        source_id = self._store.add_source(origin, name, original, media_type)
-        if source_id is None:
-            # Another tab, or the command line, added it a moment ago.
-            known = self._store.source_by_origin(origin)
-            if known is None:
-                return self._queue(origin, name, original, media_type)
-            return self._known(known, name)
-        self._jobs.wake()
-        return Added(name, "queued", source_id)
-
-    def _known(self, source: Source, name: str) -> Added:
-        if source.state in ("failed", "same"):
-            self.retry(source.id)
-            return Added(name, "queued", source.id, "It was not taken in before; trying again.")
-        if source.state in ("waiting", "working"):
-            return Added(name, "queued", source.id, "It is being taken in already.")
-        return Added(name, "already", source.id, f"Already in the library as “{source.title}”.")
+        self._adding.retry(source_id)
 
     # Watching
 
@@ -227,20 +188,55 @@ class Library:
         ``error`` says why words alone answer, where they do."""
         return self._active.meaning()
 
-    def retriever(self, k: int | None = None) -> HybridRetriever:
-        """A LangChain retriever over the visible sources."""
+    def resolve(self, scope: Scope) -> frozenset[int] | None:
+        """The ids of the sources in ``scope``; None: all. Empty where all of them are gone."""
+        return self._scopes.sources(scope)
+
+    def titles(self) -> dict[int, str]:
+        """What a scope can be chosen from: see ``ScopeTable``."""
+        return self._scopes.titles()
+
+    def retriever(
+        self, k: int | None = None, tokens: int | None = None, scope: Scope = EVERYTHING
+    ) -> HybridRetriever:
+        """A LangChain retriever over the visible sources in ``scope``, as they are now.
+
+        Args:
+            k: Passages at most; None: as the settings say.
+            tokens: About how many tokens all passages may have; None: any number.
+            scope: Where to look.
+        """
         return HybridRetriever(
             store=self._store,
             chunks=self._chunks,
+            keywords=self._keywords,
             index=self._index,
             meaning=self._active.meaning,
             k=k or self._settings.passages,
+            tokens=tokens,
+            sources=self.resolve(scope),
+        )
+
+    @property
+    def floor_is_current(self) -> bool:
+        """Whether it is measured, for the library as it is, how much evidence an answer needs."""
+        return self.floors.is_current(
+            self.meaning.identity, self._keywords.count(), self._languages.shares()
         )
 
     def _update_index(self) -> None:
-        identity = self._active.meaning().identity
-        if identity:
-            self._index.update(identity, self._changes.state().identity)
+        meaning = self._active.meaning()
+        if not meaning.identity:
+            return
+        self._index.update(meaning.identity, self._changes.state().identity)
+        if self._table.next() is None and not self._busy():
+            self.floors.measure_some(
+                self.retriever(),
+                meaning,
+                meaning.identity,
+                self._keywords.count(),
+                self._languages.shares(),
+            )
 
     # Changing the embedder
 
@@ -268,6 +264,13 @@ class Library:
         """Stay with the embedder that is searched with."""
         self._change.cancel()
         self._jobs.wake()
+
+    def to_translate_into(
+        self, question: str, sources: frozenset[int] | None = None
+    ) -> tuple[str, ...]:
+        """The languages in which ``question`` would have to be asked for the documents to be found
+        (``sources``, ids; None: all of them); mostly none. See ``DocumentLanguages``."""
+        return self._languages.to_translate_into(question, self.meaning.languages, sources)
 
     def language_advice(self) -> LanguageAdvice | None:
         """The commonest language of the documents, and whether the embedder knows it; None where

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from localchat.ui import safe
+from localchat.core.errors import LocalChatError
+from localchat.ui import collections, safe
 
 if TYPE_CHECKING:
     from localchat.app import LocalChat
-    from localchat.library.library import Added
+    from localchat.library.adding import Added
 
 
 def draw(chat: LocalChat) -> None:
     """Two cards side by side, and below them what became of the last things put in."""
+    collections.choose_for_new(chat)
     pages, files = st.columns(2)
     with pages, st.container(border=True, height="stretch"):
         _web_pages(chat)
@@ -43,7 +45,13 @@ def _web_pages(chat: LocalChat) -> None:
 
 
 def _add_pages(chat: LocalChat) -> None:
-    added = chat.library.add_addresses(st.session_state.addresses)
+    try:
+        added = chat.library.add_addresses(
+            st.session_state.addresses, collections.chosen_for_new(chat)
+        )
+    except LocalChatError as error:
+        st.session_state.added = [_refused(chat, error)]
+        return
     st.session_state.added = added
     # What was refused stays in the field, to be corrected; the rest is in the list by then.
     st.session_state.addresses = "\n".join(one.name for one in added if one.outcome == "refused")
@@ -63,11 +71,25 @@ def _files(chat: LocalChat) -> None:
         help="Web pages that you saved (HTML), Markdown, text and PDF.",
     )
     if dropped:
-        st.session_state.added = [
-            chat.library.add_file(file.name, file.getvalue(), file.type) for file in dropped
-        ]
+        collection = collections.chosen_for_new(chat)
+        try:
+            st.session_state.added = [
+                chat.library.add_file(file.name, file.getvalue(), file.type, collection)
+                for file in dropped
+            ]
+        except LocalChatError as error:
+            # The files stay in the field, and are added once the name is another.
+            st.session_state.added = [_refused(chat, error)]
+            return
         st.session_state.drops += 1
         st.rerun()
+
+
+def _refused(chat: LocalChat, error: LocalChatError) -> Added:
+    """Nothing was added, because there can be no collection of that name."""
+    from localchat.library.adding import Added
+
+    return Added(collections.chosen_for_new(chat) or "", "refused", None, str(error))
 
 
 def _show_outcome(added: Sequence[Added]) -> None:

@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from localchat.ui import safe
+from localchat.ui import safe, why
 
 if TYPE_CHECKING:
     from localchat.chat.answer import Answer, Citation, Passage, Quote
 
-NOTHING = (
-    "Nothing in your documents seems to answer this. Try other words, or add a document that does."
-)
+NOTHING = "Nothing in your documents seems to answer this."
+NOTHING_IN_SCOPE = "Nothing in the documents that you chose to ask seems to answer this."
+NEAREST = 4
+"""Passages offered where none of them answers."""
 
 
 def draw(answer: Answer, key: object) -> None:
     """A finished answer. ``key`` makes its widgets' names differ from those of other turns."""
-    if answer.state in ("searching", "answering"):
+    from localchat.chat.answer import ON_ITS_WAY
+
+    if answer.state in ON_ITS_WAY:
         st.warning("This answer was cut off when LocalChat closed. Ask again.")
         return
     if answer.by_quotes:
         _quotes(answer.quotes)
-        if answer.state == "done" and not answer.quotes:
-            st.markdown(NOTHING)
     elif answer.text:
         _thoughts(answer)
         st.markdown(safe.answer_markdown(answer.text))
@@ -34,23 +35,32 @@ def draw(answer: Answer, key: object) -> None:
         st.markdown(_empty(answer))
     _ending(answer)
     _citations(answer, key)
+    if answer.found_nothing:
+        _nothing(answer, key)
     if not answer.by_quotes and answer.quotes and answer.state != "failed":
         with st.expander("The sentences that answer best", icon=":material/format_quote:"):
             _quotes(answer.quotes)
             _passage_buttons(answer, {quote.number for quote in answer.quotes}, f"{key}-quotes")
+    why.notices(answer)
+    why.draw(answer, key)
     st.caption(_footer(answer))
 
 
 def draw_running(answer: Answer, phase: Any) -> None:
     """An answer on its way: the quotes stand above until the model has said something."""
+    if answer.state == "translating":
+        st.markdown(":shimmer[Translating your question for the search…]")
+        return
     if answer.state == "searching":
-        st.markdown(":shimmer[Looking through your documents…]")
+        # A question that has to be translated first waits for the model.
+        said = "Looking through your documents…" if phase is None else phase_text(phase)
+        st.markdown(f":shimmer[{said}]")
         return
     if answer.quotes:
         st.caption("From your documents:")
         _quotes(answer.quotes)
     elif not answer.text:
-        st.caption("No sentence in your documents stands out; the model reads the passages.")
+        st.caption("No sentence in your documents stands out; the model reads what is nearest.")
     if answer.thoughts and not answer.text:
         st.caption(f":material/psychology: {safe.plain(_last_words(answer.thoughts))}")
     if answer.text:
@@ -72,7 +82,8 @@ def _empty(answer: Answer) -> str:
             "The model thought until its room was used up, and did not come to an answer. Make "
             "answers longer in the sidebar, or have it answer without thinking first."
         )
-    return "The model gave an empty answer. The sentences below may help."
+    helps = " The sentences below may help." if answer.quotes else ""
+    return f"The model gave an empty answer.{helps}"
 
 
 def _last_words(thoughts: str, most: int = 160) -> str:
@@ -129,6 +140,30 @@ def _citations(answer: Answer, key: object) -> None:
                 _button(passage, citation, f"{key}-{citation.number}")
 
 
+def _nothing(answer: Answer, key: object) -> None:
+    """Says that nothing answers, what to do, and offers what comes nearest."""
+    within = answer.search is not None and answer.search.sources is not None
+    said = NOTHING_IN_SCOPE if within else NOTHING
+    todo = "Ask everything, try other words" if within else "Try other words"
+    if answer.by_quotes:
+        st.markdown(f"{said} {todo}, or add a document that does.")
+    else:
+        guess = " What the model says may be a guess." if answer.text else ""
+        st.caption(f":material/search_off: {said}{guess} {todo}, or add a document that does.")
+    nearest = [passage for passage in answer.passages if not _is_cited(passage, answer)][:NEAREST]
+    if nearest:
+        with (
+            st.expander("The nearest passages", icon=":material/search:", type="compact"),
+            st.container(horizontal=True, gap="small"),
+        ):
+            for passage in nearest:
+                _button(passage, None, f"{key}-near-{passage.number}")
+
+
+def _is_cited(passage: Passage, answer: Answer) -> bool:
+    return any(citation.number == passage.number for citation in answer.citations)
+
+
 def _passage_buttons(answer: Answer, numbers: set[int], key: str) -> None:
     from localchat.chat.citations import cite_quotes
 
@@ -139,7 +174,7 @@ def _passage_buttons(answer: Answer, numbers: set[int], key: str) -> None:
                 _button(passage, citation, f"{key}-{citation.number}")
 
 
-def _button(passage: Passage, citation: Citation, key: str) -> None:
+def _button(passage: Passage, citation: Citation | None, key: str) -> None:
     """Opens the passage; it is drawn only then."""
     opened = st.popover(
         f"{safe.badge(passage.number)} {safe.plain(_label(passage))}",
@@ -152,7 +187,10 @@ def _button(passage: Passage, citation: Citation, key: str) -> None:
         st.markdown(f"**{safe.plain(passage.title)}**")
         where = (passage.location, passage.source if passage.source != passage.title else "")
         st.caption(safe.plain(" · ".join(part for part in where if part)))
-        _passage(passage.text, citation.start, citation.end)
+        if citation is None:
+            st.html(safe.marked(passage.text, None, None))
+        else:
+            _passage(passage.text, citation.start, citation.end)
         if passage.address:
             anchor = f"#{passage.anchor}" if passage.anchor else ""
             st.link_button(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from localchat.app import LocalChat
     from localchat.chat.answer import Turn
     from localchat.chat.asking import Asking
+    from localchat.library.scope import Scope
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at a running answer."""
@@ -61,7 +62,7 @@ def choose_in_sidebar() -> None:
                     )
 
 
-def empty(chat: LocalChat) -> str | None:
+def empty(chat: LocalChat, scope: Scope) -> str | None:
     """What an empty conversation shows; returns a suggested question if one was pressed."""
     from localchat.chat.suggestions import suggest
 
@@ -78,19 +79,24 @@ def empty(chat: LocalChat) -> str | None:
         )
         st.page_link("pages/library.py", label="Go to the library", icon=":material/arrow_forward:")
         return None
-    count = "one source" if len(ready) == 1 else f"{len(ready)} sources"
+    within = chat.library.resolve(scope)
+    asked = [source for source in ready if within is None or source.id in within]
+    count = "one source" if len(asked) == 1 else f"{len(asked)} sources"
     st.caption(f"Answers come from {count} in your library, with the passages they rest on.")
     if chat.settings.engine == "quotes":
         st.caption(
             "No model is chosen: the answer is what your documents say, word for word. "
             "The page “Models” has those that answer in their own words."
         )
-    pressed = st.pills(
-        "Try one of these",
-        suggest(chat.library, ready),
-        key=f"suggestions-{st.session_state.conversation}",
-        format_func=safe.plain,
-    )
+    suggested = suggest(chat.library, asked)
+    pressed = None
+    if suggested:
+        pressed = st.pills(
+            "Try one of these",
+            suggested,
+            key=f"suggestions-{st.session_state.conversation}",
+            format_func=safe.plain,
+        )
     changing.words_alone(chat)
     changing.advice_line(chat)
     return pressed
@@ -104,11 +110,13 @@ def _wait_for_a_document(chat: LocalChat) -> None:
     st.caption(":shimmer[Your documents are being read…]")
 
 
-def ask(chat: LocalChat, conversation_id: str, question: str, turns: Sequence[Turn]) -> Asking:
-    """Begin to answer ``question``."""
+def ask(
+    chat: LocalChat, conversation_id: str, question: str, turns: Sequence[Turn], scope: Scope
+) -> Asking:
+    """Begin to answer ``question`` from the sources in ``scope``."""
     welcome.leave(chat)
     settings = chat.settings
-    return chat.ask(question, settings, chain(settings), conversation_id, turns)
+    return chat.ask(question, settings, chain(settings), conversation_id, turns, scope=scope)
 
 
 def draw(chat: LocalChat, turns: Sequence[Turn], running: Asking | None) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from localchat.ui import safe
+from localchat.ui import collections, safe
 from localchat.ui.watching import watch
 
 if TYPE_CHECKING:
     from localchat.app import LocalChat
+    from localchat.library.collections import Collection
     from localchat.library.rows import Source
 
 KINDS = {
@@ -24,6 +25,8 @@ KINDS = {
 }
 STAGES = {"fetching": "Fetching…", "reading": "Reading…", "indexing": "Indexing…"}
 SHOWN_CHARACTERS = 20_000
+LISTED = 50
+"""Sources at first, and more at each wish: a browser is slow with a thousand of them."""
 
 
 def draw(chat: LocalChat) -> None:
@@ -67,14 +70,43 @@ def _list(chat: LocalChat) -> None:
             icon=":material/arrow_upward:",
         )
         return
-    passages = sum(source.passages for source in sources)
-    st.subheader(f"{len(sources)} {'source' if len(sources) == 1 else 'sources'}")
-    st.caption(f"{passages:,} passages")
-    for source in sources:
-        _row(chat, source)
+    known = chat.library.collections.all()
+    mine = chat.library.collections.by_source()
+    heading = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = collections.choose_shown(chat, known)
+    listed = [source for source in sources if _is_in(mine.get(source.id, ()), chosen)]
+    with heading:
+        with st.container(width="stretch", gap=None):
+            st.subheader(_count(len(listed), len(sources)))
+            st.caption(f"{sum(source.passages for source in listed):,} passages")
+        collections.new_button()
+    most = st.session_state.setdefault("listed", LISTED)
+    for source in listed[:most]:
+        _row(chat, source, mine.get(source.id, ()), known)
+    if len(listed) > most:
+        st.button(f"Show more of {len(listed):,}", icon=":material/expand_more:", on_click=_more)
 
 
-def _row(chat: LocalChat, source: Source) -> None:
+def _more() -> None:
+    st.session_state.listed += LISTED
+
+
+def _count(listed: int, all_: int) -> str:
+    noun = "source" if all_ == 1 else "sources"
+    return f"{all_} {noun}" if listed == all_ else f"{listed} of {all_} {noun}"
+
+
+def _is_in(mine: Sequence[Collection], chosen: int | None) -> bool:
+    if chosen is None:
+        return True
+    if chosen == collections.IN_NONE:
+        return not mine
+    return any(collection.id == chosen for collection in mine)
+
+
+def _row(
+    chat: LocalChat, source: Source, mine: Sequence[Collection], known: Sequence[Collection]
+) -> None:
     icon, kind = KINDS.get(source.kind, (":material/hourglass_empty:", ""))
     if not source.kind:
         icon = ":material/language:" if source.address else ":material/description:"
@@ -83,6 +115,8 @@ def _row(chat: LocalChat, source: Source) -> None:
             with st.container(width="stretch", gap=None):
                 st.markdown(f"{icon} **{safe.plain(source.title)}**")
                 st.caption(_details(source, kind))
+                if known:
+                    collections.choose_for_source(chat, source, mine, known)
             with st.container(horizontal=True, width="content", gap="xsmall"):
                 _buttons(chat, source)
         _state(source)

@@ -86,3 +86,80 @@ def test_a_large_library_is_sampled_from_its_first_chunk_to_its_last(library: Li
     shares = library._languages.shares()
     assert set(shares) == {"en", "zh"}
     assert shares["zh"] == pytest.approx(0.5, abs=0.15)
+
+
+# Into which languages a question has to be translated
+
+
+def several(library: Library, **sections: int) -> dict[str, int]:
+    """Adds a document in each of these languages with so many sections; their ids by language."""
+    texts = {"en": ENGLISH, "de": GERMAN, "zh": CHINESE * 2}
+    return {
+        language: add_text(
+            library,
+            f"{language}.md",
+            "\n\n".join(f"# {n}\n\n{texts[language] * 5}" for n in range(number)),
+        ).id
+        for language, number in sections.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("question", "into"),
+    [
+        ("Where does green tea grow?", ("zh",)),
+        ("Wo wächst der grüne Tee?", ("zh",)),
+        ("緑茶はどこで育ちますか。", ("zh",)),
+        ("龙井产于哪里？", ()),
+        # Names, numbers and a word or two are the same in many languages.
+        ("Longjing", ()),
+        ("Longjing tea?", ()),
+        ("Longjing Xihu Hangzhou 1949", ()),
+        ("42", ()),
+        ("?!", ()),
+        ("", ()),
+    ],
+)
+def test_a_question_in_another_language_than_the_documents_is_to_be_translated(
+    library: Library, question: str, into: tuple[str, ...]
+) -> None:
+    several(library, zh=1)
+    assert library.to_translate_into(question) == into
+
+
+def test_a_question_in_the_language_of_a_fifth_of_the_documents_is_asked_as_it_is(
+    library: Library,
+) -> None:
+    several(library, zh=5, en=5)
+    assert library.to_translate_into("Where does green tea grow?") == ()
+    assert set(library.to_translate_into("Wo wächst der grüne Tee?")) == {"en", "zh"}
+
+
+def test_a_few_documents_in_its_own_language_do_not_keep_a_question_from_being_translated(
+    library: Library,
+) -> None:
+    several(library, zh=12, en=1)
+    assert library.to_translate_into("Where does green tea grow?") == ("zh",)
+
+
+def test_only_the_documents_that_are_asked_count(library: Library) -> None:
+    ids = several(library, zh=3, de=3, en=3)
+    question = "Where does green tea grow?"
+    assert library.to_translate_into(question) == ()
+    assert library.to_translate_into(question, frozenset({ids["zh"]})) == ("zh",)
+    foreign = library.to_translate_into(question, frozenset({ids["zh"], ids["de"]}))
+    assert set(foreign) == {"zh", "de"}
+    assert library.to_translate_into(question, frozenset({ids["en"], ids["de"]})) == ()
+    assert library.to_translate_into(question, frozenset()) == ()
+
+
+def test_an_embedder_that_knows_both_languages_needs_no_translation(folder: DataFolder) -> None:
+    both = WordEmbedder("many", languages=frozenset({"en", "zh"}))
+    with opened(folder, both) as library:
+        several(library, zh=1)
+        assert library.to_translate_into("Where does green tea grow?") == ()
+        assert library.to_translate_into("Wo wächst der grüne Tee?") == ("zh",)
+
+
+def test_an_empty_library_needs_no_translation(library: Library) -> None:
+    assert library.to_translate_into("Where does green tea grow?") == ()

@@ -23,7 +23,7 @@ TEA = "Green tea is steamed soon after it is picked, so that its leaves stay gre
 
 def rows(folder: DataFolder) -> dict[str, int]:
     """How many rows each table of the library holds."""
-    tables = ("source", "revision", "chunk", "chunk_words", "job", "stale_vector")
+    tables = ("source", "revision", "chunk", "posting", "keyword_segment", "job", "stale_vector")
     with closing(Database(folder.database)) as database:
         return {name: database.read(f"SELECT count(*) FROM {name}")[0][0] for name in tables}
 
@@ -207,7 +207,7 @@ def test_nothing_is_left_of_what_is_removed(
     [added] = library.add_addresses(f"{site.base}/tea.html")
     library.wait([added.source_id or 0])
     file = add_text(library, "lamp.md", long_text(5))
-    assert rows(folder)["chunk_words"] > 5
+    assert rows(folder)["posting"] > 5
     assert library.remove(added.source_id or 0)
     assert library.remove(file.id)
     assert not library.remove(file.id)
