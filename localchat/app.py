@@ -21,6 +21,7 @@ from localchat.core.settings import Settings
 from localchat.core.settings_file import SettingsFile
 from localchat.library.library import Library
 from localchat.library.rows import Source
+from localchat.library.scope import EVERYTHING, Scope
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -150,17 +151,22 @@ class LocalChat:
 
     def chain(self, settings: Settings) -> Chain:
         """The retrieval chain for these settings. Expensive to import, cheap to make: cache it."""
+        from localchat.chat import translation
         from localchat.chat.chain import build_chain
         from localchat.engines.base import WRITING
 
         engine = self.engine(settings)
         options = {name: getattr(settings, name) for name in WRITING}
+        translator = engine.bind(**{**options, **translation.WRITING})
         return build_chain(
-            self.library.retriever(settings.passages),
+            self.library.retriever(settings.passages, settings.passage_tokens),
             engine.bind(**options),
             room=lambda: engine.prompt_room(settings.answer_tokens),
             count=engine.get_num_tokens,
             meaning=lambda: self.library.meaning,
+            translator=None if settings.engine == "quotes" else translator,
+            languages=self.library.to_translate_into,
+            failure=lambda: self.library.meaning.error,
         )
 
     # Questions
@@ -172,13 +178,16 @@ class LocalChat:
         chain: Chain,
         conversation_id: str | None = None,
         history: Sequence[Turn] = (),
+        scope: Scope = EVERYTHING,
     ) -> Asking:
-        """Begin to answer. With a conversation, question and answer are kept in it."""
+        """Begin to answer from the sources in ``scope``. With a conversation, question and answer
+        are kept in it."""
         from localchat.chat.asking import Asking
         from localchat.engines.base import phase_message, phase_of
         from localchat.engines.room import EngineRoom
 
         engine = self.engine(settings)
+        sources = self.library.resolve(scope)
         self._note_use(settings)
         # Quotes take no memory, so they need not wait for a model to leave the room.
         room = EngineRoom() if settings.engine == "quotes" else self.room
@@ -205,6 +214,8 @@ class LocalChat:
             leave=visit.leave,
             phase_of=phase_of,
             on_end=ended,
+            sources=sources,
+            of=len(self.library.titles()) if sources is not None else 0,
         )
         if conversation_id:
             with self._guard:

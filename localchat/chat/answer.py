@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-State = Literal["searching", "answering", "done", "stopped", "failed"]
+State = Literal["searching", "translating", "answering", "done", "stopped", "failed"]
+ON_ITS_WAY = ("searching", "translating", "answering")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,39 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class Translation:
+    """A question in another language, for the search."""
+
+    language: str
+    """ISO 639-1."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the passages were looked for: what is told under “Why these passages?”."""
+
+    language: str = ""
+    """What the question seems to be written in, ISO 639-1."""
+    translations: tuple[Translation, ...] = ()
+    """What was looked for besides the question itself."""
+    untranslated: tuple[str, ...] = ()
+    """Languages of documents that were searched with a question which is in none of them, by an
+    embedder that does not know both."""
+    by_meaning: bool = True
+    """Whether the embedder knows the language of what was looked for. Where it does not, the words
+    decide."""
+    failure: str = ""
+    """Why there was no embedder at work, for people; empty: there was one."""
+    sources: int | None = None
+    """How many sources were looked in; None: all."""
+    of: int = 0
+    """How many there were, where not all were looked in."""
+    seconds: float = 0.0
+    """What it took, without the translation."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What there is of an answer so far."""
 
@@ -66,6 +100,8 @@ class Answer:
     prompt repeats both to the letter, so that the model need not read them again."""
     quotes: tuple[Quote, ...] = ()
     passages: tuple[Passage, ...] = ()
+    search: Search | None = None
+    """None until the passages are there, and in answers of earlier versions."""
     citations: tuple[Citation, ...] = ()
     left_out: int = 0
     error: str = ""
@@ -77,6 +113,17 @@ class Answer:
     """Tokens per second while writing."""
     cut_off: bool = False
     """Whether the answer reached the longest length that it may have."""
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether no sentence of any passage answers the question, or supports what was said."""
+        supported = any(citation.start is not None for citation in self.citations)
+        return self.state == "done" and not self.quotes and not supported
+
+    @property
+    def given(self) -> tuple[Passage, ...]:
+        """The passages that the model was given."""
+        return self.passages[: len(self.passages) - self.left_out]
 
     def passage(self, number: int) -> Passage | None:
         """The passage with that number."""
@@ -91,7 +138,16 @@ class Answer:
         values: dict[str, Any] = json.loads(text)
         for name, kind in (("quotes", Quote), ("passages", Passage), ("citations", Citation)):
             values[name] = tuple(kind(**item) for item in values.get(name, ()))
+        values["search"] = _search(values.get("search"))
         return cls(**values)
+
+
+def _search(values: dict[str, Any] | None) -> Search | None:
+    if values is None:
+        return None
+    translations = tuple(Translation(**item) for item in values["translations"])
+    untranslated = tuple(values["untranslated"])
+    return Search(**{**values, "translations": translations, "untranslated": untranslated})
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from typing import Any
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 
-from localchat.chat.answer import Answer, Passage, Turn
+from localchat.chat.answer import Answer, Turn
 from localchat.chat.chain import Asked, Chain, Evidence, passage_of, stream
-from localchat.chat.citations import cite, cite_quotes, clean, settled
+from localchat.chat.citations import cite, cite_quotes, clean, marked_by_quotes, settled
+from localchat.chat.looking import Prepared
 from localchat.chat.prompts import Packed
 from localchat.core.errors import LocalChatError, QuestionTooLong
 from localchat.core.evidence import Meaning
@@ -47,6 +48,8 @@ class Asking:
         leave: Called once when the engine is no longer needed.
         phase_of: Reads an engine's phase from a chunk.
         on_end: Called once, from the thread, with the final answer.
+        sources: Ids of the sources that are asked; None: all.
+        of: How many sources there are.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Asking:
         leave: Callable[[], None],
         phase_of: Callable[[AIMessageChunk], Any],
         on_end: Callable[[Answer], None] = lambda _: None,
+        sources: frozenset[int] | None = None,
+        of: int = 0,
     ) -> None:
         self.question = question
         self.phase: Any = None
@@ -70,7 +75,11 @@ class Asking:
             "question": question,
             "history": list(history),
             "enter": self._entering,
+            "check": self._check,
+            "sources": sources,
         }
+        self._sources = sources
+        self._of = of
         self._enter = enter
         self._leave = leave
         self._chain = chain
@@ -149,9 +158,12 @@ class Asking:
         """``enter``, given up at its next chunk after Stop: closing the chain's stream would wait
         until the engine is loaded, because LangChain reads this step in a thread of its own."""
         for chunk in self._enter():
-            if self._stop.is_set():
-                raise _Stopped
+            self._check()
             yield chunk
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
 
     def _answer_it(self) -> None:
         if len(self.question) > self._limit:
@@ -170,6 +182,11 @@ class Asking:
 
     def _take(self, event: dict[str, Any]) -> None:
         """One event of the chain's stream."""
+        if "prepared" in event:
+            self._take_prepared(event["prepared"])
+        if "search" in event:
+            looked_in = None if self._sources is None else len(self._sources)
+            self._set(search=replace(event["search"], sources=looked_in, of=self._of))
         if "evidence" in event:
             evidence: Evidence = event["evidence"]
             passages = [passage_of(n, d) for n, d in enumerate(evidence["passages"], start=1)]
@@ -187,6 +204,16 @@ class Asking:
         if "answer" in event:
             self._take_chunk(event["answer"])
 
+    def _take_prepared(self, prepared: Prepared) -> None:
+        """How far the translation is, where the question needs one."""
+        if prepared.chunk is not None:
+            self._take_chunk(prepared.chunk)
+        if prepared.translating and self._answer.state == "searching":
+            self.phase = None
+            self._set(state="translating")
+        elif prepared.translations:
+            self._set(state="searching")
+
     def _take_chunk(self, chunk: AIMessageChunk) -> None:
         phase = self._phase_of(chunk)
         if phase is not None:
@@ -203,7 +230,7 @@ class Asking:
             self._written += text
             shown = self._written
             if not self._answer.by_quotes:
-                shown = clean(settled(shown), len(self._given))
+                shown = clean(settled(shown), len(self._answer.given))
             self._set(text=shown, timings=timings)
         if chunk.usage_metadata:
             self._take_end(chunk, chunk.usage_metadata)
@@ -228,18 +255,14 @@ class Asking:
         if answer.by_quotes:
             citations = cite_quotes(answer.quotes)
         elif text:
-            written, text = text, clean(text, len(self._given))
+            written, text = text, clean(text, len(answer.given))
             self._set(written=written if written != text else "")
-            citations = cite(text, self._given, self._meaning())
+            citations = cite(text, answer.given, self._meaning())
+            if answer.search and answer.search.translations:
+                citations = marked_by_quotes(citations, answer.quotes)
         self._set(
             state=state, error=error, text=text, citations=citations, timings=self._timed("total")
         )
-
-    @property
-    def _given(self) -> tuple[Passage, ...]:
-        """The passages that the model was given."""
-        passages = self._answer.passages
-        return passages[: len(passages) - self._answer.left_out]
 
     def _timed(self, name: str) -> dict[str, float]:
         return {**self._answer.timings, name: round(time.perf_counter() - self._began, 3)}

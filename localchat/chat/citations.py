@@ -62,6 +62,18 @@ def cite_quotes(quotes: Sequence[Quote]) -> tuple[Citation, ...]:
     return tuple(first.values())
 
 
+def marked_by_quotes(
+    citations: Sequence[Citation], quotes: Sequence[Quote]
+) -> tuple[Citation, ...]:
+    """``citations``, those without a sentence with the best quote of their passage.
+
+    For an answer in another language than the passages: its statements cannot be compared with
+    their sentences, but the quotes were picked with the question in the passages' language.
+    """
+    quoted = {citation.number: citation for citation in cite_quotes(quotes)}
+    return tuple(c if c.start is not None else quoted.get(c.number, c) for c in citations)
+
+
 def _statement(text: str, number: int) -> str:
     """The sentence that ends where the answer first cites ``number``, without citation marks."""
     prose = _CODE.sub(lambda code: " " * len(code.group()), text)

@@ -29,14 +29,15 @@ class Conversations:
 
     @staticmethod
     def new_id() -> str:
-        """An id for a conversation that is written down with its first question."""
+        """An id for a conversation that is written down with its first question or scope."""
         return uuid.uuid4().hex[:12]
 
     def all(self, limit: int = 30) -> list[Conversation]:
-        """The latest conversations, newest first."""
+        """The latest conversations in which something was asked, newest first."""
         rows = self._database.read(
-            "SELECT id, title, changed_at FROM conversation ORDER BY changed_at DESC, rowid DESC"
-            " LIMIT ?",
+            "SELECT id, title, changed_at FROM conversation"
+            " WHERE EXISTS (SELECT 1 FROM turn WHERE conversation_id = conversation.id)"
+            " ORDER BY changed_at DESC, rowid DESC LIMIT ?",
             limit,
         )
         return [Conversation(row["id"], row["title"], row["changed_at"]) for row in rows]
@@ -55,7 +56,8 @@ class Conversations:
         with self._database.write() as db:
             db.execute(
                 "INSERT INTO conversation (id, title, changed_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET changed_at = excluded.changed_at",
+                " ON CONFLICT (id) DO UPDATE SET changed_at = excluded.changed_at,"
+                " title = CASE title WHEN '' THEN excluded.title ELSE title END",
                 (conversation_id, title, now()),
             )
             cursor = db.execute(
@@ -68,6 +70,20 @@ class Conversations:
         """Keep the answer of a turn."""
         with self._database.write() as db:
             db.execute("UPDATE turn SET answer = ? WHERE id = ?", (answer.to_json(), turn_id))
+
+    def scope(self, conversation_id: str) -> str:
+        """Which part of the library the conversation asks, as it was last kept; empty: all."""
+        row = self._database.one("SELECT scope FROM conversation WHERE id = ?", conversation_id)
+        return str(row["scope"]) if row else ""
+
+    def keep_scope(self, conversation_id: str, scope: str) -> None:
+        """Keep which part of the library the conversation asks, also before its first question."""
+        with self._database.write() as db:
+            db.execute(
+                "INSERT INTO conversation (id, changed_at, scope) VALUES (?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET scope = excluded.scope",
+                (conversation_id, now(), scope),
+            )
 
     def remove(self, conversation_id: str) -> None:
         """Forget a conversation."""

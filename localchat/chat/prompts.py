@@ -22,6 +22,15 @@ SYSTEM = (
     "If the passages do not answer the question, say so in one sentence. "
     "Answer in the language of the question, briefly and clearly."
 )
+NOTHING_STANDS_OUT = (
+    "No sentence in these passages clearly answers the question below. If they do not answer it, "
+    "say that the documents do not answer it, in one sentence, and do not guess."
+)
+NO_PASSAGES = (
+    "No passage was found for the question below. Say that the documents do not answer it, in one "
+    "sentence, and do not guess."
+)
+"""Told with the passages, where nothing in them is an answer by the look of it."""
 MESSAGE_OVERHEAD = 12
 """Tokens that a chat template puts round one message, at most, in the templates that are common."""
 _FOOTNOTE = re.compile(r"\[(\d{1,3})\]")
@@ -53,11 +62,11 @@ def pack(
     """The prompt for ``question``, with as many passages as ``room`` tokens hold.
 
     At least the first passage is given, cut if need be: an answer from half a passage is better
-    than one from none.
+    than one from none. Where there is no quote the model is told that nothing stands out.
     """
-    left = room - count(SYSTEM) - count(question) - 3 * MESSAGE_OVERHEAD
-    earlier, used = _earlier(history, int(left * EARLIER_SHARE), count)
-    left -= used
+    before, left = beginning(question, history, room, count)
+    note = "" if quotes else NOTHING_STANDS_OUT if passages else NO_PASSAGES
+    left -= count(note)
     given: list[Document] = []
     texts: list[str] = []
     for passage in passages:
@@ -71,15 +80,24 @@ def pack(
         given.append(passage)
         texts.append(text)
         left -= size
-    body = "\n\n".join([*texts, f"Question: {question}"])
+    body = "\n\n".join([*texts, *([note] if note else []), f"Question: {question}"])
     last = HumanMessage(
         body,
         additional_kwargs={
             "quotes": [{"number": quote.number, "text": quote.text} for quote in quotes]
         },
     )
-    messages = [SystemMessage(SYSTEM), *earlier, last]
-    return Packed(messages, body, given, len(passages) - len(given))
+    return Packed([*before, last], body, given, len(passages) - len(given))
+
+
+def beginning(
+    question: str, history: Sequence[Turn], room: int, count: Callable[[str], int]
+) -> tuple[list[BaseMessage], int]:
+    """What stands before the last message of each prompt for ``question``, the same to the letter,
+    and how many of ``room`` tokens are left for the passages."""
+    left = room - count(SYSTEM) - count(question) - 3 * MESSAGE_OVERHEAD
+    earlier, used = _earlier(history, int(left * EARLIER_SHARE), count)
+    return [SystemMessage(SYSTEM), *earlier], left - used
 
 
 def _earlier(

@@ -14,10 +14,12 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessageChunk
 from langchain_core.retrievers import BaseRetriever
 
-from localchat.chat.answer import Answer, Passage
+from localchat.chat.answer import Answer, Passage, Turn
 from localchat.chat.asking import Asking
 from localchat.chat.chain import Chain, build_chain
 from localchat.core.evidence import UNRELATED, Vectors
+from localchat.core.floor import Evidence
+from localchat.core.question import Question
 from localchat.core.text.words import words
 from localchat.engines.base import Engine, phase_message, phase_of
 from localchat.engines.room import EngineRoom
@@ -39,6 +41,14 @@ class WordMeaning:
     def embed_question(self, text: str) -> Vectors:
         row: Vectors = self.embed([text])[0]
         return row
+
+    def question(self, text: str) -> Question:
+        """Every word says as much as any other."""
+        return Question.of(text, lambda asked: dict.fromkeys(asked, 1.0))
+
+    def floor(self, language: str) -> Evidence:
+        """Whatever is found may answer."""
+        return Evidence(0.0, 0.0, 0.0)
 
 
 MEANING = WordMeaning()
@@ -69,6 +79,26 @@ class Shelf(BaseRetriever):
         return self.documents
 
 
+class Finder(BaseRetriever):
+    """Gives the documents that share a word with the question, of ``sources`` where they are given.
+    ``asked`` remembers the questions."""
+
+    documents: list[Document]
+    sources: frozenset[int] | None = None
+    asked: list[str] = []  # noqa: RUF012 - pydantic copies it for each object
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        self.asked.append(query)
+        return [
+            document
+            for document in self.documents
+            if not set(words(query)).isdisjoint(words(document.page_content))
+            and (self.sources is None or document.metadata["source_id"] in self.sources)
+        ]
+
+
 LAMP = "The lamp of the lighthouse turns once in ten seconds. It is old."
 TEA = "Green tea is steamed soon after it is picked. The lamp is not about tea."
 SHELF = [document(LAMP, 1), document(TEA, 2)]
@@ -81,6 +111,22 @@ def chain_of(engine: Engine, shelf: Sequence[Document] = tuple(SHELF), room: int
         room=lambda: room,
         count=engine.get_num_tokens,
         meaning=WordMeaning,
+    )
+
+
+def translating_chain(
+    engine: Engine, finder: BaseRetriever, into: Sequence[str] = ("de",), failure: str = ""
+) -> Chain:
+    """A chain over documents in another language than the question."""
+    return build_chain(
+        finder,
+        engine,
+        room=lambda: 4096,
+        count=engine.get_num_tokens,
+        meaning=WordMeaning,
+        translator=engine,
+        languages=lambda *_: into,
+        failure=lambda: failure,
     )
 
 
@@ -97,12 +143,15 @@ def asking_of(
     by_quotes: bool = False,
     limit: int = 8_000,
     on_end: Callable[[Answer], None] = lambda _: None,
+    history: Sequence[Turn] = (),
+    sources: frozenset[int] | None = None,
+    of: int = 0,
 ) -> Asking:
     """A question that has not begun, wired as ``LocalChat.ask`` does it."""
     visit = (room or EngineRoom()).visit(engine)
     return Asking(
         question,
-        (),
+        history,
         chain or chain_of(engine),
         by_quotes=by_quotes,
         model=engine.title,
@@ -112,6 +161,8 @@ def asking_of(
         leave=visit.leave,
         phase_of=phase_of,
         on_end=on_end,
+        sources=sources,
+        of=of,
     )
 
 

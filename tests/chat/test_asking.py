@@ -49,7 +49,7 @@ def test_an_answer_with_its_passages_quotes_citations_and_times() -> None:
     shown = answer.passage(1)
     assert shown is not None
     assert shown.text[citation.start : citation.end] == f"{TURNS}."
-    assert answer.quotes[0].text == f"{TURNS}."
+    assert answer.quotes[0].text.startswith(f"{TURNS}.")
     assert answer.model == "Fake"
     assert set(answer.timings) == {"quotes", "first_token", "total"}
     assert answer.timings["quotes"] <= answer.timings["first_token"] <= answer.timings["total"]
@@ -74,9 +74,11 @@ def test_what_was_sent_and_written_is_kept_to_the_letter() -> None:
 
 def test_an_answer_by_quotes_marks_its_exact_sentences() -> None:
     answer = asking_of(QUESTION, QuotesEngine(), by_quotes=True).start().wait(10)
-    assert answer.text.startswith(f"{TURNS}. [1]")
+    quote = answer.quotes[0].text
+    assert quote.startswith(f"{TURNS}.")
+    assert answer.text.startswith(f"{quote} [1]")
     [citation, *_] = answer.citations
-    assert LAMP[citation.start : citation.end] == f"{TURNS}."
+    assert LAMP[citation.start : citation.end] == quote
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_a_model_that_dies_leaves_quotes_and_a_sentence() -> None:
     engine.enqueue(EngineDied("The model's process ended.", "Ask again."))
     answer = asking_of(QUESTION, engine).start().wait(10)
     assert (answer.state, answer.error) == ("failed", "The model's process ended. Ask again.")
-    assert answer.quotes[0].text == f"{TURNS}."
+    assert answer.quotes[0].text.startswith(f"{TURNS}.")
     engine.enqueue("It works again.")
     assert asking_of(QUESTION, engine).start().wait(10).text == "It works again."
 

@@ -9,10 +9,21 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessageChunk
 
-from localchat.chat.chain import ANY_EVIDENCE, MOST_QUOTES, pick, stream
+from localchat.chat.chain import pick, stream
+from localchat.chat.instant import MOST
 from localchat.engines.base import phase_of
 from localchat.engines.quotes import NOTHING_FOUND, QUOTES, QuotesEngine
-from tests.chat.kit import LAMP, MEANING, SHELF, TEA, chain_of, document, no_enter
+from tests.chat.kit import (
+    LAMP,
+    MEANING,
+    SHELF,
+    TEA,
+    Finder,
+    chain_of,
+    document,
+    no_enter,
+    translating_chain,
+)
 from tests.fake_engine import FakeEngine
 
 QUESTION = "How fast does the lamp of the lighthouse turn?"
@@ -88,7 +99,8 @@ def test_the_quotes_answer_end_to_end() -> None:
     events = list(chain_of(QuotesEngine()).stream(ASKED))
     chunks = [event["answer"] for event in events if "answer" in event]
     answer = "".join(str(chunk.content) for chunk in chunks)
-    assert answer.startswith("The lamp of the lighthouse turns once in ten seconds. [1]")
+    assert answer.startswith("The lamp of the lighthouse turns once in ten seconds.")
+    assert "[1]" in answer
 
 
 def test_the_passage_of_the_best_quote_is_number_one() -> None:
@@ -102,17 +114,31 @@ def test_the_passage_of_the_best_quote_is_number_one() -> None:
         assert text[quote.start : quote.end] == quote.text
 
 
-def test_few_quotes_each_once_and_only_with_evidence() -> None:
+def test_few_quotes_each_once() -> None:
     many = [document(f"{LAMP} The lamp of the lighthouse turns, say {n}.", n) for n in range(1, 9)]
     evidence = pick(QUESTION, many, MEANING)
     texts = [quote.text for quote in evidence["quotes"]]
-    assert 1 < len(texts) <= MOST_QUOTES
+    assert 1 < len(texts) <= MOST
     assert len(set(texts)) == len(texts)
-    assert all(quote.score >= ANY_EVIDENCE for quote in evidence["quotes"])
+    assert pick(QUESTION, [], MEANING) == {"passages": [], "quotes": []}
+
+
+def test_where_nothing_answers_there_is_no_quote() -> None:
     nothing = pick("Zebra quantum xylophone?", SHELF, MEANING)
     assert nothing["quotes"] == []
     assert len(nothing["passages"]) == 2
-    assert pick(QUESTION, [], MEANING) == {"passages": [], "quotes": []}
+
+
+def test_only_the_sources_that_are_asked_are_looked_in() -> None:
+    engine = FakeEngine(default="Yes.")
+    finder = Finder(documents=SHELF)
+    chain = translating_chain(engine, finder, into=())
+    [found] = [e["found"] for e in chain.stream({**ASKED, "sources": None}) if "found" in e]
+    assert [document.metadata["source_id"] for document in found.documents] == [1, 2]
+    asked: Any = {**ASKED, "sources": frozenset({2})}
+    [found] = [e["found"] for e in chain.stream(asked) if "found" in e]
+    assert [document.metadata["source_id"] for document in found.documents] == [2]
+    assert finder.sources is None, "the chain is shared by all conversations"
 
 
 # The quotes engine by itself

@@ -85,3 +85,19 @@ def test_a_removed_conversation_takes_its_turns_along(database: Database) -> Non
 def test_ids_are_new(database: Database) -> None:
     assert len({Conversations.new_id() for _ in range(1000)}) == 1000
     assert Conversations(database).turns(Conversations.new_id()) == []
+
+
+def test_what_a_conversation_asks_is_kept_also_before_its_first_question(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "library.db")) as database:
+        kept = Conversations(database)
+        assert kept.scope("a") == ""
+        kept.keep_scope("a", '{"sources": [1]}')
+        assert kept.all() == [], "nothing was asked in it yet"
+    with closing(Database(tmp_path / "library.db")) as database:
+        kept = Conversations(database)
+        assert kept.scope("a") == '{"sources": [1]}'
+        kept.ask("a", "Which tea?")
+        assert [one.title for one in kept.all()] == ["Which tea?"]
+        kept.keep_scope("a", "")
+        assert kept.scope("a") == ""
+        assert [one.title for one in kept.all()] == ["Which tea?"]

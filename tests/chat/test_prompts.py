@@ -9,7 +9,14 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from localchat.chat.answer import Answer, Quote, Turn
-from localchat.chat.prompts import MESSAGE_OVERHEAD, SYSTEM, Packed, pack
+from localchat.chat.prompts import (
+    MESSAGE_OVERHEAD,
+    NO_PASSAGES,
+    NOTHING_STANDS_OUT,
+    SYSTEM,
+    Packed,
+    pack,
+)
 from tests.chat.kit import LAMP, TEA, document
 
 
@@ -41,6 +48,16 @@ def test_a_passage_tells_where_it_stands() -> None:
 def test_the_quotes_travel_with_the_question() -> None:
     packed = pack("Q?", [document(LAMP)], [Quote(1, 0, 8, "The lamp", 0.9)], [], 4096, count)
     assert packed.messages[-1].additional_kwargs["quotes"] == [{"number": 1, "text": "The lamp"}]
+
+
+def test_a_model_is_told_where_nothing_stands_out() -> None:
+    """Small models answer from whatever they are given."""
+    quotes = [Quote(1, 0, 8, "The lamp", 0.9)]
+    told = pack("Q?", [document(LAMP)], [], [], 4096, count).sent
+    assert told.endswith(f"{NOTHING_STANDS_OUT}\n\nQuestion: Q?")
+    assert LAMP in told, "what was found is not kept from it"
+    assert pack("Q?", [], [], [], 4096, count).sent == f"{NO_PASSAGES}\n\nQuestion: Q?"
+    assert NOTHING_STANDS_OUT not in pack("Q?", [document(LAMP)], quotes, [], 4096, count).sent
 
 
 def test_what_does_not_fit_is_left_out_and_counted() -> None:

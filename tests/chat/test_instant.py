@@ -1,0 +1,69 @@
+"""The instant answer: sentences with their exact place, and the neighbour that they lean on."""
+
+from __future__ import annotations
+
+import pytest
+
+from localchat.chat.instant import instant_answer
+from tests.chat.kit import MEANING, document
+
+ISLE = (
+    "The Fastnet lighthouse stands alone in the sea. It was built there in 1904 of granite. "
+    "Boats bring oil twice a month.\n\nAnother matter is the tea of the keepers, which is strong."
+)
+
+
+def test_a_quote_is_a_span_of_its_passage() -> None:
+    passages = [document("Bees dance for others to see.", 1), document(ISLE, 2)]
+    for quote in instant_answer("How strong is the tea of the keepers?", passages, MEANING):
+        text = passages[quote.number - 1].page_content
+        assert text[quote.start : quote.end] == quote.text
+
+
+def test_a_sentence_that_leans_on_the_one_before_is_quoted_with_it() -> None:
+    [quote] = instant_answer("When was it built of granite?", [document(ISLE)], MEANING, most=1)
+    assert quote.text == ISLE[: ISLE.index(" Boats")]
+
+
+def test_a_sentence_that_stands_by_itself_is_quoted_alone() -> None:
+    [quote] = instant_answer("How often do boats bring oil?", [document(ISLE)], MEANING, most=1)
+    assert quote.text == "Boats bring oil twice a month."
+
+
+def test_a_paragraph_does_not_lean_on_another_one() -> None:
+    text = "The tower is tall.\n\nIt is the tea that keeps them awake at night."
+    [quote] = instant_answer("What keeps them awake at night?", [document(text)], MEANING, most=1)
+    assert quote.text == "It is the tea that keeps them awake at night."
+
+
+def test_chinese_sentences_lean_as_well() -> None:
+    text = "凯旋灯塔位于海边的岩石上。它建于1904年，用花岗岩砌成。船每月来两次。"
+    [quote] = instant_answer("用花岗岩砌成的建于哪一年？", [document(text)], MEANING, most=1)
+    assert quote.text.startswith("凯旋灯塔") and "1904" in quote.text
+
+
+def test_sentences_that_follow_each_other_become_one_quote() -> None:
+    text = "Green tea is steamed. Green tea is rolled. " + "Nothing else is said of anything. " * 3
+    quotes = instant_answer(
+        "How is green tea steamed and rolled?", [document(text)], MEANING, most=2
+    )
+    assert [quote.text for quote in quotes] == ["Green tea is steamed. Green tea is rolled."]
+
+
+def test_the_same_sentence_from_two_sources_is_quoted_once() -> None:
+    same = "Green tea is steamed soon after it is picked."
+    passages = [document(same, 1), document(same, 2), document("Black tea is not.", 3)]
+    quotes = instant_answer("When is green tea steamed?", passages, MEANING)
+    assert [quote.text for quote in quotes].count(same) == 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_no_more_sentences_are_quoted_than_asked_for(most: int) -> None:
+    passages = [
+        document(f"Tea number {n} is green. Lamp number {n} is lit.", n) for n in range(1, 6)
+    ]
+    assert 1 <= len(instant_answer("Which tea is green?", passages, MEANING, most)) <= most
+
+
+def test_nothing_found_nothing_quoted() -> None:
+    assert instant_answer("What is green?", [], MEANING) == []
