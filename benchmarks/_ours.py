@@ -25,6 +25,7 @@ from localchat.chat.answer import Answer, Turn
 from localchat.chat.asking import Asking
 from localchat.chat.chain import build_chain, stream
 from localchat.core.evidence import Vectors
+from localchat.core.question import Question
 from localchat.engines.base import Phase, phase_message, phase_of
 from localchat.engines.llama.engine import LlamaCppEngine
 from localchat.engines.room import EngineRoom
@@ -99,6 +100,10 @@ class SameVectors:
     def embed_question(self, text: str) -> Vectors:
         row: Vectors = self.embed([text])[0]
         return row
+
+    def question(self, text: str) -> Question:
+        """Every word says as much as any other."""
+        return Question.of(text, lambda words: dict.fromkeys(words, 1.0))
 
 
 @dataclass

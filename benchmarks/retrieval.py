@@ -1,109 +1,140 @@
-"""How often the retriever finds the passage with the answer, on real questions.
+"""How often the passage with the answer is found, on real questions: LangChain's tutorial and ours.
 
-    python3 start.py bench retrieval [--json FILE] [--sets DIR] [--only NAME] [--limit N]
+    python3 start.py bench retrieval [--data FILE_OR_FOLDER…] [--merged] [--scoped]
+                                     [--half first|second|all] [--limit N] [--json FILE]
 
-For each set (SQuAD's format) the paragraphs of an article become one document of a fresh library.
-A question counts as found when an answer of its stands in a passage of the right document: at the
-first place (hit@1), among the first four (hit@4), and in the quotes that are shown at once
-(quoted). The sets are not part of the project: without them there is nothing to measure.
+``--data`` takes question sets in SQuAD's format; without it, those in ``../shared/eval`` are taken
+where they are. Each ``context`` is a document of its own. README.md in this folder says how the
+numbers are counted. The JSON is ``{"sets": {NAME: {"tutorial": {…}, "localchat": {…}}}, …}``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import random
-import statistics
 import sys
-import tempfile
-import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks._report import add_json_option, hand_over
+from benchmarks._retrieval_measures import MOST, TOKEN_RULE
+from benchmarks._retrieval_table import lines_of
+from benchmarks._sets import (
+    HALVES,
+    NotASet,
+    Question,
+    QuestionSet,
+    find_files,
+    merged,
+    read_sets,
+)
+from localchat.core.errors import LocalChatError
+from localchat.core.text.language import guess_language
 
-SETS = ("xquad.en", "xquad.zh", "squad2_sample", "cmrc2018_trial", "policyqa_dev")
-DEFAULT = Path(__file__).parents[2] / "shared" / "eval"
+DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "eval"
+FOREIGN = 200
+"""Questions at most that are asked of another set."""
 
 
-def main(argv: list[str]) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="bench retrieval", description=__doc__.split("\n")[0])
-    add_json_option(parser)
-    parser.add_argument("--sets", type=Path, default=DEFAULT)
-    parser.add_argument("--only", choices=SETS)
-    parser.add_argument("--limit", type=int, default=300, help="questions of each set")
-    arguments = parser.parse_args(argv)
-    found = [name for name in SETS if (arguments.sets / f"{name}.json").is_file()]
-    wanted = [name for name in found if arguments.only in (None, name)]
-    if not wanted:
-        print(f"No question sets in {arguments.sets}: nothing to measure.", file=sys.stderr)
-        return 1
-    results = {name: measure(arguments.sets / f"{name}.json", arguments.limit) for name in wanted}
-    lines = [
-        f"{name} " + " ".join(f"{key} {value}" for key, value in result.items())
-        for name, result in results.items()
-    ]
-    hand_over(results, lines, arguments.json)
+    options = _parser().parse_args(argv)
+    try:
+        return _measure(options)
+    except (NotASet, LocalChatError) as error:
+        print(error, file=sys.stderr)
+    except ImportError as error:
+        print(
+            f"The tutorial's pipeline needs a package that is not here ({error}). "
+            "Run `python3 start.py --repair`, which installs everything again.",
+            file=sys.stderr,
+        )
+    return 1
+
+
+def foreign_questions(sets: Sequence[QuestionSet], place: int) -> tuple[Question, ...]:
+    """Questions of the next set in the same language, about no article that this set has; none
+    where there is no such set."""
+    here = sets[place]
+    titles = {title.casefold() for title, _ in here.articles}
+    for other in (*sets[place + 1 :], *sets[:place]):
+        if _language(other) == _language(here):
+            about = [title.casefold() for title, _ in other.articles]
+            others = tuple(q for q in other.questions if about[q.article] not in titles)
+            if others:
+                return replace(other, questions=others).chosen("all", FOREIGN).questions
+    return ()
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from benchmarks._retrieval_run import measure
+
+    files = find_files(options.data or ([DEFAULT] if DEFAULT.is_dir() else []))
+    if not files:
+        raise NotASet(
+            "There is nothing to measure with. Name files in SQuAD's format, or folders of them: "
+            "--data dev-v2.0.json"
+        )
+    sets = [one.chosen(options.half, options.limit) for one in read_sets(files)]
+    foreign = [() if options.scoped else foreign_questions(sets, n) for n in range(len(sets))]
+    if options.merged:
+        sets.append(merged(sets))
+        foreign.append(())
+    ending = " scoped" if options.scoped else ""
+    found = {
+        one.name + ending: measure(one, others, scoped=options.scoped)
+        for one, others in zip(sets, foreign, strict=True)
+    }
+    numbers = {
+        "sets": found,
+        "counted": {
+            "half": options.half,
+            "limit": options.limit,
+            "passages": MOST,
+            "tokens": TOKEN_RULE,
+        },
+    }
+    hand_over(numbers, [*lines_of(found), "", f"Tokens: {TOKEN_RULE}."], options.json)
     return 0
 
 
-def measure(path: Path, limit: int) -> dict[str, Any]:
-    """One set in a library of its own."""
-    from localchat.app import open_localchat
-    from localchat.chat.chain import pick
-    from localchat.core.folder import DataFolder
-
-    articles = json.loads(path.read_text(encoding="utf-8"))["data"]
-    questions = [
-        (qa["question"], number, {a["text"] for a in qa["answers"]})
-        for number, article in enumerate(articles)
-        for paragraph in article["paragraphs"]
-        for qa in paragraph["qas"]
-        if qa["answers"] and not qa.get("is_impossible")
-    ]
-    random.Random(0).shuffle(questions)
-    questions = questions[:limit]
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        chat = open_localchat(DataFolder(Path(home)), alone=True)
-        try:
-            began = time.perf_counter()
-            added = [
-                chat.library.add_file(f"{number}.txt", _text(article)).source_id or 0
-                for number, article in enumerate(articles)
-            ]
-            chat.library.wait(added)
-            indexed = time.perf_counter() - began
-            retriever = chat.library.retriever(4)
-            first = among = quoted = 0
-            seconds = []
-            for question, number, answers in questions:
-                began = time.perf_counter()
-                passages = retriever.invoke(question)
-                evidence = pick(question, passages, chat.library.meaning)
-                seconds.append(time.perf_counter() - began)
-                hits = [
-                    p.metadata["source_id"] == added[number]
-                    and any(answer in p.page_content for answer in answers)
-                    for p in passages
-                ]
-                first += bool(hits and hits[0])
-                among += any(hits)
-                quoted += any(a in q.text for q in evidence["quotes"] for a in answers)
-        finally:
-            chat.close()
-    count = len(questions)
-    return {
-        "questions": count,
-        "documents": len(articles),
-        "hit@1": round(100 * first / count, 1),
-        "hit@4": round(100 * among / count, 1),
-        "quoted": round(100 * quoted / count, 1),
-        "ms_p50": round(1000 * statistics.median(seconds), 1),
-        "ms_p95": round(1000 * statistics.quantiles(seconds, n=20)[-1], 1),
-        "index_s": round(indexed, 1),
-    }
+def _language(questions: QuestionSet) -> str:
+    guessed = Counter(guess_language(q.text) for q in questions.questions[:FOREIGN])
+    return guessed.most_common(1)[0][0] if guessed else ""
 
 
-def _text(article: dict[str, Any]) -> bytes:
-    return "\n\n".join(p["context"] for p in article["paragraphs"]).encode()
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="start.py bench retrieval", description=(__doc__ or "").split("\n")[0]
+    )
+    add_json_option(parser)
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        type=Path,
+        metavar="FILE_OR_FOLDER",
+        help="question sets in SQuAD's format",
+    )
+    parser.add_argument("--merged", action="store_true", help="also all sets in one index")
+    parser.add_argument(
+        "--scoped", action="store_true", help="ask each question of its own article only"
+    )
+    parser.add_argument(
+        "--half", choices=HALVES, default="all", help="of the questions, by a hash of their id"
+    )
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="a sample of so many questions of each set"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

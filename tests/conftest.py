@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from localchat.app import LocalChat
+    from localchat.engines.embeddings.built_in import BuiltInEmbedder
 
 
 @pytest.fixture(autouse=True)
@@ -35,13 +36,30 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             handler.close()
 
 
-@pytest.fixture
-def search_model() -> None:
-    """The test needs the real embedder: it is skipped where that is not built."""
+@pytest.fixture(scope="session")
+def kept_search_model() -> Iterator[BuiltInEmbedder]:
+    """The real embedder, whose process serves all tests: each test's own would take half a second
+    to start."""
+    from localchat.engines.embeddings.built_in import BuiltInEmbedder
     from localchat.models.minilm import embedder_folder
+
+    class Kept(BuiltInEmbedder):
+        def close(self) -> None:
+            """Not yet: the next test needs it."""
 
     if not (embedder_folder() / "manifest.json").exists():
         pytest.skip("the search model is not built here: run start.py")
+    kept = Kept(embedder_folder())
+    yield kept
+    BuiltInEmbedder.close(kept)
+
+
+@pytest.fixture
+def search_model(kept_search_model: BuiltInEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test needs the real embedder: it is skipped where that is not built."""
+    monkeypatch.setattr(
+        "localchat.engines.embeddings.built_in.BuiltInEmbedder", lambda *_, **__: kept_search_model
+    )
 
 
 @pytest.fixture

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localchat.core.errors import ModelFileError
+from localchat.core.errors import LocalChatError, ModelFileError
 from localchat.core.folder import DataFolder
 from localchat.library.embedder import BUILT_IN
 from localchat.models.catalogue import entry as catalogue_entry
 from localchat.models.gguf import read_gguf
 
 if TYPE_CHECKING:
+    from localchat.engines.embeddings.embedder import Embedder
     from localchat.engines.embeddings.spec import EmbeddingSpec, Pooling
-    from localchat.library.embedder import Embedder
 
 MOST_TOKENS = 512
 """Of a text that is compared: chunks are shorter, and a longer window costs memory."""
@@ -58,6 +59,12 @@ class EmbedderShelf:
             return _built_in()
         known = catalogue_entry(key)
         return self._from_catalogue(key) if known else _from_file(Path(key))
+
+    def start(self, key: str) -> None:
+        """Begin to load the one known as ``key``, without waiting: a question is about to come.
+        What is wrong with it is told when it is used."""
+        with suppress(LocalChatError):
+            self.get(key).start()
 
     def close(self) -> None:
         """Close all of them."""

@@ -17,6 +17,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from localchat.core.floor import Evidence
+from localchat.core.question import Question
 from localchat.core.text.language import guess_language
 from localchat.core.text.sentences import sentence_spans
 from localchat.core.text.width import width
@@ -53,6 +55,12 @@ class Meaning(Protocol):
     @property
     def unrelated(self) -> float:
         """The mean cosine of texts that have nothing to do with each other."""
+
+    def question(self, text: str) -> Question:
+        """A question, its words weighed by how rare they are in the documents."""
+
+    def floor(self, language: str) -> Evidence:
+        """How much evidence an answer to a question in ``language``, ISO 639-1, needs."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ class Settings(BaseModel):
     seed: int | None = Field(None, ge=0, description="For the same answer each time.")
     thinking: bool = Field(False, description="Whether a model that can think first may do so.")
     passages: int = Field(6, ge=1, le=50, description="Passages given to the model at most.")
+    passage_tokens: int = Field(
+        1_500, ge=100, le=100_000, description="About how many tokens these may have together."
+    )
     fetch_seconds: float = Field(30.0, gt=0, description="Time for one web page, in seconds.")
     fetch_bytes: int = Field(50_000_000, gt=0, description="Largest page or file, in bytes.")
     question_characters: int = Field(8_000, gt=0, description="Longest question, in characters.")

@@ -15,9 +15,12 @@ import numpy as np
 
 from localchat.core.errors import LocalChatError
 from localchat.core.evidence import Embed, Vectors
+from localchat.core.floor import Evidence
 from localchat.core.remembered import Remembered
 from localchat.library.change_table import ChangeTable
 from localchat.library.embedder import BUILT_IN, Embedder, Embedders
+from localchat.library.floor import Floors
+from localchat.library.questions import Questions
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +32,22 @@ class LibraryMeaning:
     """One embedder, with a memory of what it embedded a moment ago: one for questions and one for
     what is found, since a model may treat the same text differently.
 
+    Args:
+        embedder: None: it cannot be used, for the reason in ``error``.
+        questions: Weigh the words of a question.
+        floors: How much evidence an answer needs.
+        error: For people.
+
     Raises:
         LocalChatError: the embedder's files are missing or damaged.
     """
 
-    def __init__(self, embedder: Embedder | None, error: str = "") -> None:
+    def __init__(
+        self, embedder: Embedder | None, questions: Questions, floors: Floors, error: str = ""
+    ) -> None:
         self._embedder = embedder
+        self._floors = floors
+        self.question = questions.of
         self._identity = embedder.identity if embedder else ""
         self._passages = Remembered(embedder.embed) if embedder else None
         self._questions = Remembered(embedder.embed_questions) if embedder else None
@@ -71,6 +84,10 @@ class LibraryMeaning:
                 self._failed(error)
         return 0.0
 
+    def floor(self, language: str) -> Evidence:
+        """How much evidence an answer to a question in ``language``, ISO 639-1, needs."""
+        return self._floors.floor(self.identity, language)
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row for each text that is to be found."""
         return self._try(self._passages, texts)
@@ -99,9 +116,13 @@ class LibraryMeaning:
 class ActiveEmbedder:
     """The embedder that SQLite says is searched with, in whichever process this is."""
 
-    def __init__(self, table: ChangeTable, embedders: Embedders) -> None:
+    def __init__(
+        self, table: ChangeTable, embedders: Embedders, questions: Questions, floors: Floors
+    ) -> None:
         self._table = table
         self._embedders = embedders
+        self._questions = questions
+        self._floors = floors
         self._key = BUILT_IN
         self._meaning: LibraryMeaning | None = None
         self._lock = threading.Lock()
@@ -128,8 +149,8 @@ class ActiveEmbedder:
 
     def _made(self, key: str) -> LibraryMeaning:
         try:
-            return LibraryMeaning(self._embedders.get(key))
+            return LibraryMeaning(self._embedders.get(key), self._questions, self._floors)
         except LocalChatError as error:
             if self._meaning is None or self._meaning.error != str(error):
                 log.warning("Words alone answer for now: %s", error)
-            return LibraryMeaning(None, str(error))
+            return LibraryMeaning(None, self._questions, self._floors, str(error))

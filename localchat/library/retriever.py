@@ -1,14 +1,13 @@
-"""Finding passages: by meaning and by words, fused, neighbours joined, doubles gone.
+"""Finding passages: by meaning and by words, looked at a second time, neighbours joined.
 
-The two scores are put on one scale (each divided by its best) and added with weights, by which
-words count more than meaning: 0.7 to 0.3 where the embedder knows the question's language, less for
-meaning where it does not. Reciprocal rank fusion, the usual way, was worse than either index alone
-on languages that the embedder does not know. A second look at the best ones asks for a single
-sentence that answers.
+The two indexes give candidates, whose scores are put on one scale (each divided by its best) and
+added. Reciprocal rank fusion, the usual way, was worse than either index alone on languages that
+the embedder does not know. The best candidates are then looked at more closely (``ranking``).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -19,22 +18,28 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, SkipValidation
 
-from localchat.core.evidence import Sentence, Vectors, nearness, rank_sentences
+from localchat.core.evidence import Vectors, nearness
+from localchat.core.question import Question
 from localchat.core.text.language import guess_language
-from localchat.core.text.words import question_words
+from localchat.core.text.width import tokens
 from localchat.library.chunk_table import ChunkTable
+from localchat.library.keywords import KeywordIndex
 from localchat.library.meaning import LibraryMeaning
+from localchat.library.ranking import Candidate, chance, look
 from localchat.library.rows import StoredChunk, valid
 from localchat.library.store import Store
 from localchat.library.vectors import Found
 
 CANDIDATES = 50
 """Chunks taken from each index."""
-SECOND_LOOK = 12
-"""Passages whose sentences are compared with the question one by one."""
+LOOKED_AT = 24
+"""Of those, the ones that are looked at a second time,"""
+SENTENCES_LOOKED_AT = 6
+"""and of those, the ones whose best sentence is compared with the question."""
 MEANING_WEIGHT = 0.3
 MEANING_WEIGHT_UNKNOWN_LANGUAGE = 0.05
-SENTENCE_WEIGHT = 0.5
+LONGEST_SENTENCE = 300
+"""Characters of a sentence that are embedded."""
 LONGEST_PASSAGE = 1_800
 """Characters: neighbours are joined up to this."""
 
@@ -57,16 +62,21 @@ class _Scored:
 class HybridRetriever(BaseRetriever):
     """LangChain's retriever over both indexes. Each document's metadata holds ``source_id``,
     ``title``, ``name``, ``address``, ``location`` (page or headings, for people), ``anchor``,
-    ``revision_id``, ``start`` and ``end`` (characters into the revision's text), ``score`` (about
-    0 to 1) and ``similarity`` (see ``nearness``)."""
+    ``revision_id``, ``start`` and ``end`` (characters into the revision's text), ``score`` (the
+    chance that it answers, 0 to 1) and ``similarity`` (see ``nearness``)."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     store: Store
     chunks: ChunkTable
+    keywords: KeywordIndex
     index: SkipValidation[VectorIndex]
     meaning: Callable[[], LibraryMeaning]
     k: int = 6
+    """Passages at most."""
+    tokens: int | None = None
+    """About how many tokens all passages may have; None: any number. The first one is given
+    whatever its length."""
     sources: frozenset[int] | None = None
     """Ids of the sources to look in; None: all."""
 
@@ -75,29 +85,40 @@ class HybridRetriever(BaseRetriever):
     ) -> list[Document]:
         query = valid(query)
         meaning = self.meaning()
-        vector = meaning.embed_question(query)
-        near = self.index.search(meaning.identity, vector, CANDIDATES, self.sources)
+        vector, near = self.nearest(query, meaning)
         if not near and self.meaning() is not meaning:
             # The library has switched to another embedder since: with that one, then.
             meaning = self.meaning()
-            vector = meaning.embed_question(query)
-            near = self.index.search(meaning.identity, vector, CANDIDATES, self.sources)
-        found = self._candidates(query, meaning, vector, dict(near))
-        found = self._second_look(query, meaning, found)
-        passages = self._join(found)
-        return [self._document(passage) for passage in passages[: self.k]]
+            vector, near = self.nearest(query, meaning)
+        question = meaning.question(query)
+        found = self.candidates(question, meaning, vector, dict(near))
+        found = _without_doubles(found)
+        found = self._second_look(question, meaning, vector, found)
+        return [self._document(passage) for passage in self._packed(self._join(found))]
 
-    def _candidates(
-        self, query: str, meaning: LibraryMeaning, vector: Vectors, cosines: dict[int, float]
+    def nearest(self, query: str, meaning: LibraryMeaning) -> tuple[Vectors, Found]:
+        """The question's vector, and the chunks nearest to it."""
+        vector = meaning.embed_question(query)
+        return vector, self.index.search(meaning.identity, vector, CANDIDATES, self.sources)
+
+    def candidates(
+        self,
+        question: Question,
+        meaning: LibraryMeaning,
+        vector: Vectors,
+        cosines: dict[int, float],
     ) -> list[_Scored]:
-        by_words = dict(self.chunks.keyword_search(question_words(query), CANDIDATES, self.sources))
+        """What either index finds, the best first; scores from 0 to 1."""
+        asked = [word for term in question.terms for word in term.words]
+        by_words = dict(self.keywords.search(asked, CANDIDATES, self.sources))
         rows = self.chunks.chunks({*cosines, *by_words})
         if not rows:
             return []
         near = self._near(rows, meaning, vector, cosines)
         nearest = max(max(near.values()), 1e-6)
         best_words = max(by_words.values(), default=0.0) or 1.0
-        weight = _meaning_weight(query, meaning)
+        knows = _knows(question, meaning)
+        weight = MEANING_WEIGHT if knows else MEANING_WEIGHT_UNKNOWN_LANGUAGE
         scored = [
             _Scored(
                 row,
@@ -107,7 +128,7 @@ class HybridRetriever(BaseRetriever):
             )
             for i, row in rows.items()
         ]
-        return _without_doubles(sorted(scored, key=lambda s: -s.score))
+        return sorted(scored, key=lambda s: -s.score)
 
     def _near(
         self,
@@ -127,19 +148,46 @@ class HybridRetriever(BaseRetriever):
         return {i: nearness(cosines[i], unrelated) if i in cosines else 0.0 for i in rows}
 
     def _second_look(
-        self, query: str, meaning: LibraryMeaning, found: Sequence[_Scored]
+        self,
+        question: Question,
+        meaning: LibraryMeaning,
+        vector: Vectors,
+        found: Sequence[_Scored],
     ) -> list[_Scored]:
-        """Add to each of the best its best sentence's score, and order again."""
-        head, tail = list(found[:SECOND_LOOK]), list(found[SECOND_LOOK:])
-        texts = [scored.chunk.text for scored in head]
-        best: dict[int, Sentence] = {}
-        for sentence in rank_sentences(query, texts, meaning):
-            best.setdefault(sentence.passage, sentence)
-        seen = [
-            replace(s, score=s.score + SENTENCE_WEIGHT * best[n].score if n in best else s.score)
-            for n, s in enumerate(head)
-        ]
-        return sorted(seen, key=lambda s: -s.score) + tail
+        """Order the best again, by the chance that they answer, which becomes their score."""
+        head, tail = list(found[:LOOKED_AT]), list(found[LOOKED_AT:])
+        looks = look(
+            question,
+            [Candidate(s.chunk.text, s.chunk.above, s.near) for s in head],
+        )
+        knows = _knows(question, meaning)
+        first = [chance(seen, None, knows=knows) for seen in looks]
+        order = sorted(range(len(head)), key=lambda n: -first[n])
+        best = order[:SENTENCES_LOOKED_AT]
+        near = self.sentences_near(meaning, vector, [looks[n].sentence for n in best])
+        scores = dict(enumerate(first))
+        for n, sentence_near in zip(best, near, strict=True):
+            scores[n] = chance(looks[n], sentence_near, knows=knows)
+        ranked = sorted(best, key=lambda n: -scores[n]) + order[SENTENCES_LOOKED_AT:]
+        # The chances of two looks are not quite on one scale; what was looked at once stays behind.
+        least = 1.0
+        ordered = []
+        for n in ranked:
+            least = min(least, scores[n])
+            ordered.append(replace(head[n], score=least))
+        return ordered + [replace(scored, score=least * scored.score) for scored in tail]
+
+    def sentences_near(
+        self, meaning: LibraryMeaning, vector: Vectors, sentences: Sequence[str]
+    ) -> list[float | None]:
+        """How near each sentence is to the question; None where nothing is known of that."""
+        if not meaning.identity or not sentences:
+            return [None] * len(sentences)
+        rows = meaning.embed([sentence[:LONGEST_SENTENCE] for sentence in sentences])
+        if not meaning.identity:  # it failed just now
+            return [None] * len(sentences)
+        unrelated = meaning.unrelated
+        return [nearness(float(cosine), unrelated) for cosine in rows @ vector]
 
     def _join(self, found: Sequence[_Scored]) -> list[_Scored]:
         """Join chunks that follow each other; a joined passage stands where its best one stood."""
@@ -154,6 +202,17 @@ class HybridRetriever(BaseRetriever):
                 if len(passages) < self.k:
                     passages.append(scored)
         return passages
+
+    def _packed(self, passages: Sequence[_Scored]) -> list[_Scored]:
+        """As many of the best ones as the budgets allow."""
+        kept: list[_Scored] = []
+        left = math.inf if self.tokens is None else self.tokens
+        for passage in passages[: self.k]:
+            left -= tokens(passage.chunk.text)
+            if left < 0 and kept:
+                break
+            kept.append(passage)
+        return kept
 
     def _joined(self, passage: _Scored, scored: _Scored) -> _Scored | None:
         a, b = passage.chunk, scored.chunk
@@ -194,9 +253,9 @@ def location(chunk: StoredChunk) -> str:
     return " · ".join(part for part in (page, chunk.heading) if part)
 
 
-def _meaning_weight(query: str, meaning: LibraryMeaning) -> float:
-    knows = guess_language(query) in meaning.languages
-    return MEANING_WEIGHT if knows else MEANING_WEIGHT_UNKNOWN_LANGUAGE
+def _knows(question: Question, meaning: LibraryMeaning) -> bool:
+    """Whether the embedder knows the question's language. Looked at after embedding."""
+    return guess_language(question.text) in meaning.languages
 
 
 def _without_doubles(found: Sequence[_Scored]) -> list[_Scored]:

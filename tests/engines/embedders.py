@@ -13,9 +13,14 @@ from tempfile import mkdtemp
 import numpy as np
 import pytest
 
+from localchat.engines.embeddings.built_in import BuiltInEmbedder
+from localchat.engines.embeddings.child_embedder import ChildEmbedder
 from localchat.engines.embeddings.embedder import Embedder
+from localchat.engines.embeddings.gguf import Gpt4AllEmbedder, LlamaEmbedder
 from localchat.engines.embeddings.make import make_embedder
+from localchat.engines.embeddings.notes import Notes
 from localchat.engines.embeddings.spec import EmbeddingSpec, Kind, Pooling
+from localchat.engines.embeddings.transformer import TransformerEmbedder
 from localchat.models.minilm import embedder_folder
 from tests.tiny_bert import TinyBert
 from tests.tiny_bert_gguf import write_bert_gguf, write_decoder_gguf
@@ -45,7 +50,7 @@ ALL = [
 """Names of specs, see ``spec_of``."""
 CHOSEN = ALL[1:]
 """Those that a person can choose: with prefixes, in files that may be anywhere."""
-IN_A_CHILD = ALL[2:]
+GGUF = ALL[2:]
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,22 @@ def spec_of(which: str, /, **changes: object) -> EmbeddingSpec:
 
 def embedder_of(which: str, /, **changes: object) -> Embedder:
     return make_embedder(spec_of(which, **changes))
+
+
+def idle_embedder_of(
+    which: str, /, *, idle: float = 300, log: Path | None = None, **changes: object
+) -> ChildEmbedder:
+    """As ``embedder_of``; gives its memory back after ``idle`` seconds."""
+    spec = spec_of(which, **changes)
+    match spec.kind:
+        case "built-in":
+            return BuiltInEmbedder(spec.path, idle=idle, log=log)
+        case "onnx":
+            return TransformerEmbedder(spec, Notes(), log, idle=idle)
+        case "llama.cpp":
+            return LlamaEmbedder(spec, Notes(), log, idle=idle)
+        case "gpt4all":
+            return Gpt4AllEmbedder(spec, Notes(), log, idle=idle)
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -100,6 +100,15 @@ def test_what_is_no_text_is_embedded_all_the_same(embedder: Embedder) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+def test_tokens_are_counted_for_each_text_alone(embedder: Embedder) -> None:
+    counts = embedder.count_tokens(TEXTS)
+    assert [embedder.count_tokens([text])[0] for text in TEXTS] == counts
+    assert embedder.count_tokens([]) == []
+    empty, word, words = embedder.count_tokens(["", "lamp", "lamp lamp lamp"])
+    assert empty == 0 < word < words
+    assert embedder.count_tokens(["lamp " * 100_000])[0] >= embedder.max_tokens
+
+
 def test_progress_is_told_after_each_batch_and_can_end_the_work(embedder: Embedder) -> None:
     heard: list[int] = []
     embedder.embed(TEXTS, on_batch=heard.append)

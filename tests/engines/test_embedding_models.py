@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,19 +19,18 @@ import numpy as np
 import pytest
 
 from localchat.core.errors import EngineDied, EngineMissing, ModelFileError
-from localchat.engines.embeddings import child_embedder
 from localchat.engines.embeddings.child_embedder import ChildEmbedder
-from localchat.engines.embeddings.notes import Notes
 from localchat.engines.embeddings.transformer import TransformerEmbedder
 from tests.engines.conftest import HAS_LLAMA, eventually, lives
 from tests.engines.embedders import (
+    ALL,
     BERT,
     CHOSEN,
-    IN_A_CHILD,
+    GGUF,
     cosines,
     embedder_of,
     files,
-    spec_of,
+    idle_embedder_of,
 )
 from tests.tiny_bert import TinyBert
 from tests.tiny_bert_gguf import write_bert_gguf
@@ -46,11 +44,11 @@ needs_llama = pytest.mark.skipif(not HAS_LLAMA, reason="llama-cpp-python is not 
 
 @pytest.fixture
 def child() -> Iterator[Any]:
-    """Makes embedders that live in a child, and ends them."""
+    """Makes embedders, and ends their processes."""
     made: list[ChildEmbedder] = []
 
-    def make(which: str, *, log: Path | None = None, idle: float = 300, **changes: object) -> Any:
-        made.append(ChildEmbedder(spec_of(which, **changes), Notes(), log, idle=idle))
+    def make(which: str, **options: Any) -> Any:
+        made.append(idle_embedder_of(which, **options))
         return made[-1]
 
     yield make
@@ -196,25 +194,69 @@ def test_a_damaged_tokenizer_gets_a_sentence(content: bytes, tmp_path: Path) -> 
         embedder_of("onnx", path=folder).embed(["hello"])
 
 
-def test_without_onnxruntime_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineMissing, match=r"cannot run here.* Run `python3 start\.py` again"):
-        embedder_of("onnx").embed(["hello"])
+@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
+def test_without_onnxruntime_it_says_what_to_do(
+    package: str, child: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{package}.py").write_text("raise ImportError('no such package')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    said = r"search model cannot run here: no such package.* Run `python3 start\.py` again"
+    with pytest.raises(EngineMissing, match=said):
+        child("onnx").embed(["hello"])
 
 
 # The child process
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD)
+@pytest.mark.parametrize("name", ALL)
 def test_nothing_is_started_before_it_is_needed(name: str, child: Any) -> None:
     embedder = child(name)
     assert embedder.identity
-    assert embedder.embed([]).shape == (0, 64)
+    assert embedder.embed([]).shape == (0, embedder.dimensions)
+    assert embedder.count_tokens([]) == []
     assert embedder.pid is None
 
 
+def test_no_model_is_loaded_in_this_process(child: Any) -> None:
+    embedder = child("onnx")
+    embedder.embed(TEXTS)
+    assert embedder.pid not in (None, os.getpid())
+    script = [
+        sys.executable,
+        "-c",
+        "import sys, pathlib; from localchat.engines.embeddings.make import make_embedder;"
+        "from localchat.engines.embeddings.spec import EmbeddingSpec;"
+        "spec = EmbeddingSpec('x', 'X', 'onnx', pathlib.Path(sys.argv[1]), frozenset(), 64, 64);"
+        "made = make_embedder(spec); made.embed(['hello']); made.close();"
+        "print(sorted({'onnxruntime', 'tokenizers'} & set(sys.modules)))",
+        str(files().onnx),
+    ]
+    ran = subprocess.run(script, capture_output=True, check=True, text=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_start_is_not_waited_for_and_the_first_text_finds_it_ready(child: Any) -> None:
+    embedder = child("onnx")
+    embedder.start()
+    pid = embedder.pid
+    assert pid is not None
+    embedder.start()
+    assert embedder.embed(TEXTS[:1]).shape == (1, 64)
+    assert embedder.pid == pid
+
+
+def test_what_cannot_start_says_so_at_the_first_text(child: Any, tmp_path: Path) -> None:
+    folder = write_tiny_onnx(tmp_path / "model", BERT)
+    (folder / "model.onnx").write_bytes(b"damaged")
+    gone, broken = child("onnx", path=tmp_path / "gone"), child("onnx", path=folder)
+    for embedder, said in ((gone, "is missing"), (broken, "cannot be used")):
+        embedder.start()
+        with pytest.raises(ModelFileError, match=said):
+            embedder.embed(["hello"])
+
+
 @on_posix
-@pytest.mark.parametrize("name", IN_A_CHILD)
+@pytest.mark.parametrize("name", ALL)
 def test_a_killed_child_is_followed_by_another_and_nothing_is_lost(name: str, child: Any) -> None:
     embedder = child(name)
     texts = [f"{text} {number}" for number in range(60) for text in TEXTS]
@@ -231,142 +273,108 @@ def test_a_killed_child_is_followed_by_another_and_nothing_is_lost(name: str, ch
     assert cosines(embedder.embed(texts[:2]), expected[:2]).min() > SAME
 
 
-class Dying:
-    """A backend that dies over each text."""
+@on_posix
+@pytest.mark.parametrize("name", ALL[:3])
+@pytest.mark.parametrize("asked", ["embed", "embed_questions", "count_tokens"])
+def test_a_child_killed_over_a_text_is_asked_again(name: str, asked: str, child: Any) -> None:
+    embedder = child(name)
+    ask = getattr(embedder, asked)
+    expected, first = ask(TEXTS), embedder.pid
+    os.kill(first, signal.SIGSTOP)  # it hears of the text, and never answers
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(ask, TEXTS)
+        time.sleep(0.2)
+        assert not found.done()
+        os.kill(first, signal.SIGKILL)
+        np.testing.assert_allclose(found.result(timeout=30), expected, atol=1e-5)
+    assert embedder.pid not in (None, first)
 
-    def load(self, model: Any, tell: Any) -> dict[str, Any]:
-        return {}
 
-    def embed(self, request: Any, tell: Any) -> dict[str, Any]:
-        Path(request["texts"][0]).open("a").write("x")  # noqa: SIM115
-        os._exit(3)
-
-
-@needs_llama
 def test_a_text_over_which_every_child_dies_is_given_up(
     child: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    backend = "tests.engines.test_embedding_models:Dying"
-    monkeypatch.setitem(child_embedder._BACKENDS, "llama.cpp", backend)
+    monkeypatch.setattr(TransformerEmbedder, "backend", "tests.engines.dying_backend:Dying")
     with pytest.raises(EngineDied, match=r"“Tiny” stopped 3 times in a row.*exit code 3"):
-        child("llama.cpp encoder").embed([str(tmp_path / "tries")])
+        child("onnx").embed([str(tmp_path / "tries")])
     assert (tmp_path / "tries").read_text() == "xxx"
 
 
-@needs_llama
-def test_an_idle_child_gives_its_memory_back(child: Any) -> None:
-    embedder = child("llama.cpp encoder", idle=0.5)
+@pytest.mark.parametrize("name", ALL[:3])
+def test_an_idle_child_gives_its_memory_back_and_leaves_no_thread(name: str, child: Any) -> None:
+    others = idle_threads()
+    embedder = child(name, idle=0.5)
     before = embedder.embed(TEXTS)
     pid = embedder.pid
     assert eventually(lambda: embedder.pid is None and not lives(pid))
+    assert eventually(lambda: idle_threads() <= others)
     assert cosines(embedder.embed(TEXTS), before).min() > SAME
     assert embedder.pid not in (None, pid)
-
-
-@needs_llama
-def test_a_child_at_work_is_not_idle(child: Any) -> None:
-    embedder = child("llama.cpp encoder", idle=0.1)
-    texts = [f"{text} {number}" for number in range(100) for text in TEXTS]
-    pids = set()
-
-    def slowly(_: int) -> None:
-        pids.add(embedder.pid)
-        time.sleep(0.1)
-
-    embedder.embed(texts, on_batch=slowly)
-    assert len(pids) == 1
-
-
-@pytest.fixture
-def onnx() -> Iterator[Any]:
-    """Makes embedders that onnxruntime runs in this process, and closes them."""
-    made: list[TransformerEmbedder] = []
-
-    def make(idle: float) -> TransformerEmbedder:
-        made.append(TransformerEmbedder(spec_of("onnx"), Notes(), idle=idle))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def idle_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "embedding-idle"}
 
 
-def test_an_idle_model_in_this_process_gives_its_memory_back_and_leaves_no_thread(
-    onnx: Any,
-) -> None:
-    others = idle_threads()
-    embedder = onnx(idle=0.3)
-    before = embedder.embed(TEXTS)
-    session = weakref.ref(embedder._loaded.session)
-    assert eventually(lambda: not embedder.is_loaded and session() is None)
-    assert eventually(lambda: idle_threads() <= others)
-    assert cosines(embedder.embed(TEXTS), before).min() > SAME
-
-
-def test_a_model_in_this_process_is_kept_while_it_works(onnx: Any) -> None:
-    embedder = onnx(idle=0.05)
-    texts = [f"{text} {number}" for number in range(100) for text in TEXTS]
-    sessions = set()
+@pytest.mark.parametrize("name", CHOSEN[:2])
+def test_a_child_at_work_is_not_idle(name: str, child: Any) -> None:
+    embedder = child(name, idle=0.1)
+    texts = [f"{text} {number}" for number in range(150) for text in TEXTS]
+    pids = set()
 
     def slowly(_: int) -> None:
-        sessions.add(id(embedder._loaded.session))
-        time.sleep(0.1)
+        pids.add(embedder.pid)
+        time.sleep(0.2)
 
     embedder.embed(texts, on_batch=slowly)
-    assert len(sessions) == 1
+    assert len(pids) == 1
 
 
-def test_a_closed_model_in_this_process_leaves_no_thread(onnx: Any) -> None:
+def test_a_closed_model_leaves_no_thread(child: Any) -> None:
     others = idle_threads()
-    embedder = onnx(idle=300)
+    embedder = child("onnx", idle=300)
     embedder.embed(TEXTS)
     assert len(idle_threads() - others) == 1
     embedder.close()
     assert eventually(lambda: idle_threads() <= others)
-    assert not embedder.is_loaded
+    assert embedder.pid is None
 
 
-def test_many_threads_may_ask_a_model_that_is_being_given_back(onnx: Any) -> None:
-    embedder = onnx(idle=0.001)
+def test_many_threads_may_ask_a_model_that_is_being_given_back(child: Any) -> None:
+    embedder = child("onnx", idle=0.001)
     expected = embedder.embed(TEXTS)
 
     def ask(number: int) -> float:
-        time.sleep(number % 5 / 500)
+        time.sleep(number % 5 / 50)
         return float(cosines(embedder.embed(TEXTS), expected).min())
 
     with ThreadPoolExecutor(4) as pool:
-        assert min(pool.map(ask, range(60))) > SAME
+        assert min(pool.map(ask, range(16))) > SAME
 
 
-@needs_llama
-def test_a_question_does_not_wait_for_the_library(child: Any) -> None:
-    embedder = child("llama.cpp encoder")
-    texts = [f"{text} {number}" for number in range(400) for text in TEXTS]
-    asked, done = threading.Event(), []
+@pytest.mark.parametrize("name", ALL[:3])
+@pytest.mark.parametrize("asked", ["embed_questions", "embed"])
+def test_few_texts_do_not_wait_for_many(name: str, asked: str, child: Any) -> None:
+    """A question, or the sentences of an answer, while a library is indexed."""
+    embedder = child(name)
+    embedder.start()
+    many = [f"{text} {number}" for number in range(400) for text in TEXTS]
+    begun, over, done_at_answer = threading.Event(), [0], []
 
-    def ask() -> None:
-        asked.wait(10)
-        embedder.embed_questions(["how do bees find flowers?"])
-        done.append(time.monotonic())
+    def note(done: int) -> None:
+        over[0] = done
+        begun.set()
 
-    asking = threading.Thread(target=ask)
-    asking.start()
-
-    def go_on_slowly(_: int) -> None:
-        asked.set()
-        time.sleep(0.05)
-
-    embedder.embed(texts, on_batch=go_on_slowly)
-    library_done = time.monotonic()
-    asking.join(10)
-    assert done[0] < library_done
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(embedder.embed, many, on_batch=note)
+        assert begun.wait(30)
+        for _ in range(3):
+            getattr(embedder, asked)(["how do bees find flowers?"])
+            done_at_answer.append(over[0])
+        working.result(timeout=60)
+    assert done_at_answer[-1] < len(many)
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD)
+@pytest.mark.parametrize("name", GGUF)
 def test_without_the_package_it_says_what_to_do(
     name: str, child: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,7 +385,7 @@ def test_without_the_package_it_says_what_to_do(
         child(name).embed(["hello"])
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD)
+@pytest.mark.parametrize("name", GGUF)
 def test_what_the_child_says_is_kept_in_its_log(name: str, child: Any, tmp_path: Path) -> None:
     log = tmp_path / "embeddings.log"
     broken = tmp_path / "broken.gguf"
@@ -399,7 +407,7 @@ print(json.dumps(model.embed_documents(json.loads(sys.argv[3]))))
 """
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD[2:])
+@pytest.mark.parametrize("name", GGUF[2:])
 def test_vectors_are_those_of_the_class_in_the_tutorial(name: str) -> None:
     path = files().encoder
     script = [sys.executable, "-c", TUTORIAL, path.name, str(path.parent), json.dumps(TEXTS)]
@@ -409,7 +417,7 @@ def test_vectors_are_those_of_the_class_in_the_tutorial(name: str) -> None:
     embedder.close()
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD[2:])
+@pytest.mark.parametrize("name", GGUF[2:])
 def test_gpt4all_is_told_the_prefix_that_it_knows_by_name(
     name: str, child: Any, tmp_path: Path
 ) -> None:
@@ -419,7 +427,7 @@ def test_gpt4all_is_told_the_prefix_that_it_knows_by_name(
     assert cosines(told.embed(TEXTS), told.embed_questions(TEXTS)).max() < SAME
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD[2:])
+@pytest.mark.parametrize("name", GGUF[2:])
 def test_gpt4all_takes_models_that_it_does_not_know(name: str, child: Any, tmp_path: Path) -> None:
     path = write_bert_gguf(tmp_path / "unknown.gguf", BERT, name="Nobody's model")
     plain = embedder_of(name)
@@ -427,13 +435,13 @@ def test_gpt4all_takes_models_that_it_does_not_know(name: str, child: Any, tmp_p
     plain.close()
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD[2:])
+@pytest.mark.parametrize("name", GGUF[2:])
 def test_gpt4all_says_which_models_are_too_new_for_it(name: str, child: Any) -> None:
     with pytest.raises(ModelFileError, match=r"“qwen3”; llama\.cpp can.* on the page “Models”"):
         child(name, path=files().decoder).embed(["hello"])
 
 
-@pytest.mark.parametrize("name", IN_A_CHILD[2:])
+@pytest.mark.parametrize("name", GGUF[2:])
 def test_gpt4all_asks_nobody_on_the_network(
     name: str, child: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,16 @@ def test_calls_are_served_in_order(host: ChildHost) -> None:
     assert [call.result()["said"] for call in others] == ["0", "1", "2"]
 
 
+def test_calls_of_a_lower_rank_go_first_and_equals_in_order(host: ChildHost) -> None:
+    first = running(say(host, "sleep"))
+    ranks = {"large": 9, "small": 2, "as large": 9, "smallest": 0}
+    calls = {what: host.ask("answer", rank=ranks[what], model={}, say=what) for what in ranks}
+    order = sorted(calls, key=lambda what: calls[what].ahead)
+    assert order == ["smallest", "small", "large", "as large"]
+    first.cancel()
+    assert [call.result()["said"] for call in calls.values()] == list(ranks)
+
+
 def test_cancel_stops_the_running_call_at_once(host: ChildHost) -> None:
     call = running(say(host, "sleep"))
     begun = time.monotonic()

@@ -1,0 +1,188 @@
+"""How well passages answer a question: a second look at what the two indexes found.
+
+Every candidate is described by a handful of numbers that do not depend on what the documents are
+about (how near it is in meaning, how many of the question's words it has, whether they stand
+together in one sentence, whether there is a date where one is asked for …), which are added with
+weights. The weights were fitted on one half of public question sets and checked on the other
+(``benchmarks/fit_ranking.py``): one set of weights for questions in a language that the embedder
+knows, one for all others, where words count for more.
+
+The last look embeds the best sentence of the few best passages: what is right about a passage is
+often one sentence in it, which the passage's own vector blurs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from localchat.core.question import Question
+from localchat.core.text.language import guess_language
+from localchat.core.text.sentences import sentence_spans
+from localchat.core.text.width import width
+from localchat.core.text.words import words
+
+Features = npt.NDArray[np.float64]
+
+FEATURES = (
+    "near",  # in meaning, as ``core.evidence.nearness``
+    "near, best = 1",
+    "BM25, best = 1",
+    "BM25, all words = 1",
+    "words in the passage",  # shares of the question, 0 to 1
+    "words in one sentence",
+    "words in two sentences",
+    "neighbouring words",
+    "kind of answer",
+)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What turns features into a chance: their weights, and the line that the logarithm of the
+    odds lies on (slope, offset)."""
+
+    weights: tuple[float, ...]
+    slope: float
+    offset: float
+
+    def chance(self, features: Sequence[float]) -> float:
+        odds = self.slope * float(np.dot(self.weights, features)) + self.offset
+        return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
+
+
+# Whether the embedder knows the question's language: with FEATURES alone, and with the nearness of
+# the best sentence behind them.
+FIRST = {
+    True: Fitted((2.34, 4.01, 2.62, 0.83, 1.82, 3.07, 2.08, 2.75, 0.73), 1.0, -10.0),
+    False: Fitted((0.75, 1.15, 5.91, 1.69, 2.32, 1.93, 1.95, 1.98, 0.86), 1.0, -8.0),
+}
+SECOND = {
+    True: Fitted((1.75, 3.07, 2.5, 0.82, 1.93, 2.44, 1.95, 2.55, 0.7, 3.91), 1.0, -12.0),
+    False: Fitted((0.35, 0.76, 5.88, 1.69, 2.62, 1.53, 1.51, 2.4, 0.78, 1.23), 1.0, -8.0),
+}
+K1, B = 0.9, 0.4
+"""BM25 as tuned by the Anserini project for passages (Yang, Fang, Lin 2017)."""
+FULL_SENTENCE = 60
+"""Characters, wide ones counting two: a shorter sentence counts less, the shorter the less."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chunk that was found."""
+
+    text: str
+    above: str
+    """Its title and headings, which the indexes see as well."""
+    near: float
+    """0 where there is no vector."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a candidate."""
+
+    features: tuple[float, ...]
+    """As ``FEATURES``."""
+    sentence: str
+    """The one with most of the question's words."""
+
+
+def keyword_scores(question: Question, found: Sequence[Sequence[str]]) -> list[float]:
+    """BM25 of each list of index words, with the rarities and boosts of the question's terms."""
+    average = sum(map(len, found)) / max(1, len(found)) or 1.0
+    scores = []
+    for listed in found:
+        counts = Counter(listed)
+        norm = K1 * (1 - B + B * len(listed) / average)
+        score = 0.0
+        for term in question.terms:
+            times = sum(counts[word] for word in term.words)
+            score += term.boost * term.rarity * times * (K1 + 1) / (times + norm)
+        scores.append(score)
+    return scores
+
+
+def look(question: Question, candidates: Sequence[Candidate]) -> list[Look]:
+    """Describe each candidate; ``near`` and BM25 are also seen against the best one here."""
+    if not candidates:
+        return []
+    read = [_Read.of(candidate) for candidate in candidates]
+    scores = keyword_scores(question, [one.words for one in read])
+    most = (K1 + 1) * sum(term.boost * term.rarity for term in question.terms) or 1.0
+    nearest = max(max(candidate.near for candidate in candidates), 1e-6)
+    best = max(scores) or 1.0
+    looks = []
+    for candidate, one, score in zip(candidates, read, scores, strict=True):
+        sentence, in_one, in_two = one.best_sentence(question)
+        looks.append(
+            Look(
+                (
+                    candidate.near,
+                    candidate.near / nearest,
+                    score / best,
+                    score / most,
+                    question.covered(set(one.words)),
+                    in_one,
+                    in_two,
+                    question.pairs_covered(one.words),
+                    float(question.is_answered_in_kind(sentence)),
+                ),
+                sentence,
+            )
+        )
+    return looks
+
+
+def chance(seen: Look, sentence_near: float | None, *, knows: bool) -> float:
+    """The chance, 0 to 1, that a candidate holds the answer.
+
+    Args:
+        seen: Of the candidate.
+        sentence_near: How near its best sentence is to the question; None: not looked at.
+        knows: Whether the embedder knows the question's language.
+    """
+    if sentence_near is None:
+        return FIRST[knows].chance(seen.features)
+    return SECOND[knows].chance((*seen.features, sentence_near))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A candidate's words, sentence by sentence."""
+
+    sentences: tuple[str, ...]
+    found: tuple[tuple[str, ...], ...]
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> _Read:
+        text = candidate.text
+        language = guess_language(f"{candidate.above}\n{text}")
+        sentences = tuple(text[start:end] for start, end in sentence_spans(text))
+        found = tuple(tuple(words(sentence, language)) for sentence in sentences)
+        above = words(candidate.above, language)
+        return cls(sentences, found, (*above, *chain.from_iterable(found)))
+
+    def best_sentence(self, question: Question) -> tuple[str, float, float]:
+        """The sentence with most of the question's words, the share of them that one sentence has,
+        and that two neighbours have."""
+        best, best_value, in_one, in_two = "", -math.inf, 0.0, 0.0
+        sets = [frozenset(found) for found in self.found]
+        for number, (sentence, here) in enumerate(zip(self.sentences, sets, strict=True)):
+            covered = question.covered(here)
+            # Headings and captions hold the question's words and no answer, as other questions do.
+            value = covered - 0.25 * max(0.0, 1 - width(sentence) / FULL_SENTENCE)
+            value -= 0.25 * sentence.rstrip().endswith(("?", "？"))
+            if value > best_value:
+                best, best_value = sentence, value
+            in_one = max(in_one, covered)
+            following = sets[number + 1] if number + 1 < len(sets) else here
+            in_two = max(in_two, question.covered(here, following))
+        return best, in_one, in_two
