@@ -118,6 +118,7 @@ class LocalChat:
             sources += library.wait(piece)
         self._await_index()
         self.index_seconds = time.perf_counter() - began
+        self._await_floor()
         self.chunks = sum(source.passages for source in sources if source.state == "ready")
         self.refused = len(ids) - sum(source.state == "ready" for source in sources)
         """Documents that the library did not take in."""
@@ -130,9 +131,12 @@ class LocalChat:
     def _await_index(self) -> None:
         chunks = ChunkTable(self._chat.database)
         until = time.monotonic() + INDEX_PATIENCE
-        while (
-            chunks.stale(1) or not self._chat.library.floor_is_current
-        ) and time.monotonic() < until:
+        while chunks.stale(1) and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _await_floor(self) -> None:
+        until = time.monotonic() + INDEX_PATIENCE
+        while not self._chat.library.floor_is_current and time.monotonic() < until:
             time.sleep(0.05)
 
 

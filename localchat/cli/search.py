@@ -29,6 +29,7 @@ LINE_ENDS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 def search(arguments: argparse.Namespace) -> int:
     """Print the passages that the retriever finds."""
     with closing(open_localchat()) as chat:
+        chat.embedders.start(chat.library.embedder_key)
         asking = _Search(chat, arguments)
         if arguments.questions is not None:
             return _each_line(asking, arguments)

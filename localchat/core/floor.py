@@ -20,6 +20,7 @@ import numpy as np
 
 from localchat.core.question import Question
 from localchat.core.text.language import guess_language
+from localchat.core.text.stop_words import stop_words
 from localchat.core.text.words import words
 
 LOOKED_AT = 3
@@ -86,8 +87,8 @@ class Evidence:
         )
 
 
-ANSWERED = Evidence(together=0.58, words=0.30, near=0.36)
-"""Of a hundred questions that the documents answer about four fall below this: where unrelated ones
+ANSWERED = Evidence(together=0.55, words=0.27, near=0.36)
+"""Of a hundred questions that the documents answer about three fall below this: where unrelated ones
 reach more, in a very large library, they have to be let through."""
 UNRELATED_UNMEASURED = Evidence(together=0.25, words=0.13, near=0.20)
 """As in a library of some dozen passages."""
@@ -116,20 +117,18 @@ def may_answer(question: Question, found: Sequence[Found], floor: Evidence, *, k
         knows: Whether the embedder knows the question's language.
     """
     evidence = Evidence.of(question, found)
+    language = guess_language(question.text)
+    has_words = bool(question.terms) and not question.said <= stop_words(language)
     if not knows:
-        return not question.terms or evidence.words >= floor.words
+        return not has_words or evidence.words >= floor.words
     if evidence.together >= floor.together:
         return True
-    return not _words_count(question, found) and evidence.near >= floor.near
-
-
-def _words_count(question: Question, found: Sequence[Found]) -> bool:
-    """Whether missing words say anything: not those of a question of one word, which may have been
-    another one for the same thing, nor where all that was found is in other languages."""
-    language = guess_language(question.text)
-    return len(question.terms) > 1 and any(
-        guess_language(passage.text) == language for passage in found
-    )
+    # Words that are missing say nothing where there is only one, for which the documents may have
+    # another, and where all that was found is in other languages.
+    same_language = any(guess_language(passage.text) == language for passage in found)
+    if has_words and len(question.terms) > 1 and same_language:
+        return False
+    return evidence.near >= floor.near
 
 
 def _covered(question: Question, passage: Found) -> float:

@@ -71,7 +71,8 @@ _HAS: dict[Kind, re.Pattern[str]] = {
             | \b(?: one | two | three | four | five | six | seven | eight | nine | ten | eleven
                 | twelve | dozen | hundred | thousand | million | billion | half | third | quarter
                 | percent | zwei | drei | vier | fünf | sechs | sieben | acht | neun | zehn
-                | hundert | tausend | dos | tres | cuatro | cinco | siete | ocho | nueve | diez | cien | mil
+                | hundert | tausend | dos | tres | cuatro | cinco | siete | ocho | nueve | diez
+                | cien | mil
                 | millones | два | две | три | четыре | пять | сто | тысяч\w* | миллион\w* )\b""",
         re.IGNORECASE | re.VERBOSE,
     ),

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 from langchain_core.retrievers import BaseRetriever
 
@@ -34,10 +35,21 @@ CHANGED = 0.25
 COMMON = 0.2
 """A language with at least this share of the documents is measured in."""
 MOST_LANGUAGES = 2
+REST = 3.0
+"""Seconds that the library has to stay as large as it is before it is measured: sources mostly come
+one after another."""
 SLICE = 0.5
 """Seconds of measuring, then whatever else waits has its turn."""
 
 _QUESTIONS = Path(__file__).with_name("everyday.toml")
+
+
+class IdentifiedMeaning(Meaning, Protocol):
+    """What the embedder of the moment makes of texts."""
+
+    @property
+    def identity(self) -> str:
+        """Of the embedder; empty: it has failed."""
 
 
 @dataclass
@@ -56,6 +68,8 @@ class Floors:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._measuring: _Measuring | None = None
+        self._seen = (0, 0.0)
+        """How many chunks there were, and since when."""
 
     def floor(self, embedder: str, language: str) -> Evidence:
         """How much evidence an answer needs.
@@ -79,14 +93,14 @@ class Floors:
         return floor_above(Evidence.least(some) if some else UNRELATED_UNMEASURED)
 
     def is_current(self, embedder: str, chunks: int, shares: Mapping[str, float]) -> bool:
-        """Whether there is nothing to measure; the arguments are those of ``measure_some``."""
+        """Whether there is nothing to measure for ``embedder``, an identity; the other arguments
+        are those of ``measure_some``."""
         return self._due(embedder, chunks, shares) is None
 
     def measure_some(
         self,
         retriever: BaseRetriever,
-        meaning: Meaning,
-        embedder: str,
+        meaning: IdentifiedMeaning,
         chunks: int,
         shares: Mapping[str, float],
     ) -> None:
@@ -95,14 +109,15 @@ class Floors:
 
         Args:
             retriever: Of the whole library.
-            meaning: Weighs the words of the questions.
-            embedder: The identity of the one that is searched with.
+            meaning: The embedder that is searched with.
             chunks: How many there are.
             shares: Each language's part of the documents, the largest first.
         """
+        if chunks != self._seen[0]:
+            self._seen = chunks, time.monotonic()
+        embedder = meaning.identity
         due = self._due(embedder, chunks, shares)
-        if due is None:
-            self._measuring = None
+        if due is None or time.monotonic() < self._seen[1] + REST:
             return
         now = self._measuring
         if now is None or (now.embedder, now.language, now.chunks) != (embedder, due, chunks):
@@ -111,6 +126,9 @@ class Floors:
         until = time.monotonic() + SLICE
         for text in waiting:
             found = [Found.of(d.page_content, d.metadata) for d in retriever.invoke(text)]
+            if meaning.identity != embedder:  # it failed just now
+                self._measuring = None
+                return
             now.found.append(Evidence.of(meaning.question(text), found))
             if time.monotonic() > until:
                 break

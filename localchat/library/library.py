@@ -233,7 +233,6 @@ class Library:
             self.floors.measure_some(
                 self.retriever(),
                 meaning,
-                meaning.identity,
                 self._keywords.count(),
                 self._languages.shares(),
             )

@@ -40,8 +40,15 @@ MEANING_WEIGHT = 0.3
 MEANING_WEIGHT_UNKNOWN_LANGUAGE = 0.05
 LONGEST_SENTENCE = 300
 """Characters of a sentence that are embedded."""
-LONGEST_PASSAGE = 1_800
-"""Characters: neighbours are joined up to this."""
+LONGEST_PASSAGE = 450
+"""Tokens: neighbours are joined up to this."""
+JOINED_AMONG = 12
+"""Of what was found, the best so many may be joined to a better one,"""
+WORTH_JOINING = 0.3
+"""where its chance is at least this share of the better one's,"""
+WORTH_JOINING_BEFORE = 0.7
+"""or this, where it comes before it in the text: a reader, or a model with little room, then meets
+the better one later."""
 
 
 class VectorIndex(Protocol):
@@ -192,15 +199,17 @@ class HybridRetriever(BaseRetriever):
     def _join(self, found: Sequence[_Scored]) -> list[_Scored]:
         """Join chunks that follow each other; a joined passage stands where its best one stood."""
         passages: list[_Scored] = []
-        for scored in found[: self.k * 3]:
-            for number, passage in enumerate(passages):
-                joined = self._joined(passage, scored)
-                if joined is not None:
-                    passages[number] = joined
-                    break
+        for rank, scored in enumerate(found):
+            joined = None
+            if rank < JOINED_AMONG:
+                ways = enumerate(self._joined(passage, scored) for passage in passages)
+                joined = next(((place, whole) for place, whole in ways if whole), None)
+            if joined is not None:
+                passages[joined[0]] = joined[1]
+            elif len(passages) == self.k:
+                break
             else:
-                if len(passages) < self.k:
-                    passages.append(scored)
+                passages.append(scored)
         return passages
 
     def _packed(self, passages: Sequence[_Scored]) -> list[_Scored]:
@@ -215,14 +224,18 @@ class HybridRetriever(BaseRetriever):
         return kept
 
     def _joined(self, passage: _Scored, scored: _Scored) -> _Scored | None:
+        """Both as one, where they are neighbours and it is worth it."""
         a, b = passage.chunk, scored.chunk
         if a.revision_id != b.revision_id or a.page != b.page:
             return None
-        start, end = min(a.start, b.start), max(a.end, b.end)
-        touches = max(a.start, b.start) <= min(a.end, b.end) + 2
-        if not touches or end - start > LONGEST_PASSAGE:
+        comes_before = b.start < a.start
+        if scored.score < passage.score * (WORTH_JOINING_BEFORE if comes_before else WORTH_JOINING):
             return None
-        first = a if a.start <= b.start else b
+        touches = max(a.start, b.start) <= min(a.end, b.end) + 2
+        if not touches or tokens(a.text) + tokens(b.text) > LONGEST_PASSAGE:
+            return None
+        start, end = min(a.start, b.start), max(a.end, b.end)
+        first = b if comes_before else a
         whole = replace(first, end=end, text=self.store.span(a.revision_id, start, end))
         return replace(passage, chunk=whole)
 

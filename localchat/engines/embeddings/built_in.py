@@ -8,7 +8,7 @@ from localchat.core.errors import ModelFileError
 from localchat.engines.child.wire import Message
 from localchat.engines.embeddings.batches import choose_threads
 from localchat.engines.embeddings.built_in_folder import GRAPH, Manifest, damaged, read_manifest
-from localchat.engines.embeddings.child_embedder import ChildEmbedder
+from localchat.engines.embeddings.child_embedder import ONNX_PIECE, ChildEmbedder
 from localchat.engines.embeddings.notes import Notes
 
 ENGLISH = frozenset({"en"})
@@ -21,7 +21,7 @@ class BuiltInEmbedder(ChildEmbedder):
     """An embedder over ``folder``; ``threads`` None chooses (``choose_threads``)."""
 
     backend = "localchat.engines.embeddings.built_in_backend:BuiltInEmbeddings"
-    piece = 4_000
+    piece = ONNX_PIECE
     runs_beside = True
 
     def __init__(

@@ -9,10 +9,10 @@ from localchat.engines.child.wire import Message
 from localchat.engines.child.worker import Tell
 from localchat.engines.embeddings.built_in_folder import GRAPH, TOKENIZER, damaged, read_verified
 from localchat.engines.embeddings.onnx_session import (
+    Batches,
     Damaged,
     Ints,
     Tokens,
-    embed_in_batches,
     open_session,
 )
 from localchat.engines.embeddings.vectors import Vectors, to_text
@@ -32,18 +32,22 @@ class BuiltInEmbeddings:
         except Damaged as error:
             raise damaged(folder, GRAPH) from error
         self._max_tokens = model["max_tokens"]
+        self._batches = Batches()
         return {}
 
     def count(self, request: Message) -> list[int]:
         return self._tokens.count(request["texts"])
 
     def embed(self, request: Message, tell: Tell) -> Message:
-        return {"vectors": to_text(self.vectors(request["texts"], tell.check))}
+        beside = request.get("beside", False)
+        return {"vectors": to_text(self.vectors(request["texts"], tell.check, beside=beside))}
 
-    def vectors(self, texts: list[str], check: Callable[[], None]) -> Vectors:
-        """One row for each text; ``check`` is called before each batch, and may raise."""
+    def vectors(
+        self, texts: list[str], check: Callable[[], None], *, beside: bool = False
+    ) -> Vectors:
+        """One row for each text, see ``Batches``."""
         rows = [self._tokens.of(text, self._max_tokens) for text in texts]
-        return embed_in_batches(rows, self._run, check)
+        return self._batches.embed(rows, self._run, check, beside=beside)
 
     def _run(self, ids: Ints, mask: Ints) -> Vectors:
         inputs = {"input_ids": ids, "attention_mask": mask}

@@ -6,6 +6,7 @@ much as its longest one, and larger batches are slower (they leave the processor
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,23 +105,54 @@ def padded(rows: Sequence[list[int]]) -> tuple[Ints, Ints]:
     return ids, mask
 
 
-def embed_in_batches(
-    rows: Sequence[list[int]],
-    run: Callable[[Ints, Ints], Vectors],
-    check: Callable[[], None],
-    size: int = BATCH_TOKENS,
-) -> Vectors:
-    """What ``run`` makes of ``rows`` of tokens, at least one, batch by batch, in their order.
-    ``check`` is called before each batch; what it raises ends the work."""
-    order: list[int] = []
-    parts = []
-    for batch in batches([len(row) for row in rows], size):
-        check()
-        parts.append(run(*padded([rows[number] for number in batch])))
-        order += batch
-    vectors = np.empty((len(rows), parts[0].shape[1]), np.float32)
-    vectors[order] = np.concatenate(parts)
-    return vectors
+class Batches:
+    """Embeds batch by batch; while few texts are embedded beside many, the many wait after the
+    batch that they are at."""
+
+    def __init__(self, size: int = BATCH_TOKENS) -> None:
+        self._size = size
+        self._few = threading.Lock()
+
+    def embed(
+        self,
+        rows: Sequence[list[int]],
+        run: Callable[[Ints, Ints], Vectors],
+        check: Callable[[], None],
+        *,
+        beside: bool = False,
+    ) -> Vectors:
+        """What ``run`` makes of ``rows`` of tokens, at least one, in their order.
+
+        Args:
+            check: Called before each batch; what it raises ends the work.
+            beside: These are the few.
+        """
+        if beside:
+            with self._few:
+                return self._embed(rows, run, check)
+
+        def check_and_give_way() -> None:
+            check()
+            with self._few:
+                pass
+
+        return self._embed(rows, run, check_and_give_way)
+
+    def _embed(
+        self,
+        rows: Sequence[list[int]],
+        run: Callable[[Ints, Ints], Vectors],
+        check: Callable[[], None],
+    ) -> Vectors:
+        order: list[int] = []
+        parts = []
+        for batch in batches([len(row) for row in rows], self._size):
+            check()
+            parts.append(run(*padded([rows[number] for number in batch])))
+            order += batch
+        vectors = np.empty((len(rows), parts[0].shape[1]), np.float32)
+        vectors[order] = np.concatenate(parts)
+        return vectors
 
 
 def _imported(package: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from localchat.core.errors import ModelFileError
 from localchat.engines.child.wire import Message
 from localchat.engines.embeddings.batches import choose_threads
-from localchat.engines.embeddings.child_embedder import ChildEmbedder
+from localchat.engines.embeddings.child_embedder import ONNX_PIECE, ChildEmbedder
 from localchat.engines.embeddings.identity import damaged, identity_of, missing
 from localchat.engines.embeddings.idle import IDLE
 from localchat.engines.embeddings.notes import Notes
@@ -21,7 +21,7 @@ class TransformerEmbedder(ChildEmbedder):
     """A transformer in the folder ``spec.path``."""
 
     backend = "localchat.engines.embeddings.transformer_backend:TransformerEmbeddings"
-    piece = 4_000
+    piece = ONNX_PIECE
     runs_beside = True
 
     def __init__(

@@ -6,7 +6,6 @@ whose weights lie in a file of their own beside the graph are read through its p
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from localchat.engines.child.worker import Tell
 from localchat.engines.embeddings.identity import damaged
 from localchat.engines.embeddings.onnx_session import (
     BATCH_TOKENS,
+    Batches,
     Damaged,
     Ints,
     Tokens,
-    embed_in_batches,
     errors_of_onnxruntime,
     open_session,
 )
@@ -44,7 +43,7 @@ class TransformerEmbeddings:
         try:
             session = open_session(self._graph, model["threads"])
             self._transformer = _Transformer.of(session, model["pooling"], model["dimensions"])
-            self._alone = _is_dynamic(self._graph)
+            self._batches = Batches(1 if _is_dynamic(self._graph) else BATCH_TOKENS)
             at = tokenizer
             self._tokens = Tokens(tokenizer.read_bytes())
         except (Damaged, OSError, ValueError) as error:
@@ -56,17 +55,14 @@ class TransformerEmbeddings:
 
     def embed(self, request: Message, tell: Tell) -> Message:
         texts = [request["prefix"] + text for text in request["texts"]]
-        return {"vectors": to_text(self.vectors(texts, tell.check))}
-
-    def vectors(self, texts: list[str], check: Callable[[], None]) -> Vectors:
-        """One row for each text; ``check`` is called before each batch, and may raise."""
         # A tokenizer without marks makes nothing of an empty text.
         rows = [self._tokens.of(text, self._max_tokens) or [0] for text in texts]
-        size = 1 if self._alone else BATCH_TOKENS
+        beside = request.get("beside", False)
         try:
-            return embed_in_batches(rows, self._transformer.run, check, size)
+            found = self._batches.embed(rows, self._transformer.run, tell.check, beside=beside)
         except Damaged as error:
             raise damaged(self._name, self._graph, str(error)) from error
+        return {"vectors": to_text(found)}
 
 
 @dataclass(frozen=True)
