@@ -3,7 +3,7 @@
 A list of everyday questions (``everyday.toml``) is asked in the background, in the languages that
 the documents are in, with the embedder of the moment; again when the library has become a quarter
 larger or smaller. From that comes the floor below which the app says that it found no answer
-(``core/floor.py``). It takes about 25 milliseconds a question with the built-in embedder.
+(``core/floor.py``). With the built-in embedder that takes less than a second.
 """
 
 from __future__ import annotations

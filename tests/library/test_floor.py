@@ -157,7 +157,7 @@ def test_a_library_that_has_grown_is_measured_again(folder: DataFolder) -> None:
         assert library.floor_is_current
         everyday = "\n\n".join(f"# {n}\n\n{q}" for n, q in enumerate(everyday_questions()["en"]))
         add_text(library, "everyday.md", everyday)
-        assert measured(library).together > before.together
+        assert measured(library).words > before.words
 
 
 def test_another_embedder_has_a_floor_of_its_own(folder: DataFolder) -> None:
@@ -174,19 +174,17 @@ def test_without_an_embedder_the_words_still_have_their_floor(folder: DataFolder
         assert library.floors.floor("", "en").words == with_embedder.words
 
 
-def test_nothing_is_measured_while_an_answer_is_running(folder: DataFolder) -> None:
-    answering = True
+def test_nothing_is_measured_while_an_answer_is_running(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "REST", 2.0)
+    answering = False
     embedder = WordEmbedder()
-    with opened(folder, embedder, busy=lambda: answering, start=False) as library:
-        added = library.add_file("lamps.md", text_of(FEWEST).encode())
-        assert added.source_id is not None
-        answering = False
-        library.start()
-        library.wait([added.source_id])
+    with opened(folder, embedder, busy=lambda: answering) as library:
+        add_text(library, "lamps.md", text_of(FEWEST))
         answering = True
-        given = len(embedder.given)
-        time.sleep(0.5)
-        assert len(embedder.given) <= given + len(everyday_questions()["en"])
+        time.sleep(2.5)
+        assert set(everyday_questions()["en"]).isdisjoint(embedder.given)
         answering = False
         measured(library)
 
