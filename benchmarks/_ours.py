@@ -25,6 +25,7 @@ from localchat.chat.answer import Answer, Turn
 from localchat.chat.asking import Asking
 from localchat.chat.chain import build_chain, stream
 from localchat.core.evidence import Vectors
+from localchat.core.floor import Evidence
 from localchat.core.question import Question
 from localchat.engines.base import Phase, phase_message, phase_of
 from localchat.engines.llama.engine import LlamaCppEngine
@@ -104,6 +105,10 @@ class SameVectors:
     def question(self, text: str) -> Question:
         """Every word says as much as any other."""
         return Question.of(text, lambda words: dict.fromkeys(words, 1.0))
+
+    def floor(self, language: str) -> Evidence:
+        """Anything may answer."""
+        return Evidence(0.0, 0.0, 0.0)
 
 
 @dataclass

@@ -17,7 +17,8 @@ from langchain_core.documents import Document as Found
 from benchmarks._retrieval_measures import MOST, SENTENCES, Ranked
 from benchmarks._sets import Document, QuestionSet
 from localchat.app import open_localchat
-from localchat.chat.instant import instant_answer
+from localchat.chat.answer import Quote
+from localchat.chat.instant import instant_answer, worth_showing
 from localchat.core.folder import DataFolder
 from localchat.library.chunk_table import ChunkTable
 from localchat.library.meaning import LibraryMeaning
@@ -39,6 +40,8 @@ class Instant:
 
     quotes: Mapping[int, list[Ranked]]
     """By how many sentences it may have; empty: the app says that it found no answer."""
+    shown: list[Ranked]
+    """What of the longest one the app shows: not what is far less likely than its best."""
     search_seconds: float
     seconds: float
     """Beyond the search."""
@@ -83,11 +86,12 @@ class LocalChat:
         answered = time.perf_counter()
         by_length = {n: answer(n) for n in SENTENCES[:-1]} | {SENTENCES[-1]: longest}
         ranked = self._ranked(passages)
-        quotes = {
-            n: [Ranked(ranked[quote.number - 1].document, quote.text) for quote in some]
-            for n, some in by_length.items()
-        }
-        return Instant(quotes, searched - began, answered - searched)
+
+        def told(quotes: list[Quote]) -> list[Ranked]:
+            return [Ranked(ranked[quote.number - 1].document, quote.text) for quote in quotes]
+
+        quotes = {n: told(some) for n, some in by_length.items()}
+        return Instant(quotes, told(worth_showing(longest)), searched - began, answered - searched)
 
     def retriever(self, article: int | None = None, k: int | None = None) -> HybridRetriever:
         """As the app's pages use it."""

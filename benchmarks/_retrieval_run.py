@@ -100,13 +100,14 @@ def _answered(
     questions: Sequence[Question], pipeline: LocalChat, scoped: bool, say: Progress
 ) -> Numbers:
     """What is measured with questions that have an answer."""
-    outcomes, answers, searching, answering = [], [], [], []
+    outcomes, answers, shown, searching, answering = [], [], [], [], []
     for number, question in enumerate(say.each(_mixed(questions))):
         article = question.article if scoped else None
         instant = pipeline.instant(question.text, article, fresh=number < TIMED)
         searching.append(instant.search_seconds)
         answering.append(instant.seconds)
         answers.append((question, instant.quotes))
+        shown.append((question, instant.shown))
         outcomes.append(judge(question, pipeline.search(question.text, article)))
     longest = [(question, quotes[LONGEST]) for question, quotes in answers]
     return {
@@ -114,6 +115,8 @@ def _answered(
         **{f"instant{n}": _holding((q, quotes[n]) for q, quotes in answers) for n in SENTENCES},
         f"instant{LONGEST}_cut": _holding((q, beginning(s, LONGEST)) for q, s in longest),
         "instant_sentences": _mean_sentences(quotes for _, quotes in longest),
+        "instant_shown": _holding(shown),
+        "instant_shown_sentences": _mean_sentences(quotes for _, quotes in shown),
         **times("query", searching[:TIMED]),
         **times("instant", answering[:TIMED]),
         "answerable_refused": share(not quotes for _, quotes in longest),

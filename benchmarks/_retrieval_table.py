@@ -19,6 +19,8 @@ LABELS = {
     "instant3": "answer in one of 3 sentences, %",
     "instant3_cut": "the same, if what these lean on counts as well, %",
     "instant_sentences": "sentences then, on average",
+    "instant_shown": "answer in what of these the app shows, %",
+    "instant_shown_sentences": "sentences shown, on average",
     "answerable_refused": "refused though the answer is there, %",
     "unanswerable_refused": "refused where the documents do not say, %",
     "foreign_refused": "refused, about another set's topics, %",

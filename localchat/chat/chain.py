@@ -27,7 +27,7 @@ from langchain_core.runnables import (
 )
 
 from localchat.chat.answer import Passage, Quote, Search, Turn
-from localchat.chat.instant import instant_answer
+from localchat.chat.instant import instant_answer, worth_showing
 from localchat.chat.looking import Prepared, Translator, fused
 from localchat.chat.prompts import Packed, beginning, pack
 from localchat.core.evidence import Meaning
@@ -223,7 +223,7 @@ def stream(chain: Chain, asked: Asked) -> Iterator[dict[str, Any]]:
 def pick(question: str, found: Sequence[Document], meaning: Meaning) -> Evidence:
     """The sentences that answer best, and the passages in the order in which these cite them: the
     first quote rests on passage 1."""
-    quotes = instant_answer(question, found, meaning)
+    quotes = worth_showing(instant_answer(question, found, meaning))
     cited = dict.fromkeys(quote.number - 1 for quote in quotes)
     order = [*cited, *(n for n in range(len(found)) if n not in cited)]
     number_of = {passage: number for number, passage in enumerate(order, start=1)}

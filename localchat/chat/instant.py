@@ -19,6 +19,11 @@ from localchat.core.text.language import guess_language
 from localchat.core.text.sentences import sentence_spans
 
 MOST = 3
+WORTH_SHOWING = 0.02
+"""Where one sentence answers by far best, the others are left out: those with less than this share
+of its chance."""
+WORTH_JOINING = 0.1
+"""Neighbours become one quote where the one's chance is at least this share of the other's."""
 LONGEST_BEFORE = 300
 """Characters: a longer sentence before the one that answers is not quoted with it."""
 
@@ -88,18 +93,27 @@ def _may_answer(question: str, passages: Sequence[Document], meaning: Meaning) -
     )
 
 
+def worth_showing(quotes: Sequence[Quote]) -> list[Quote]:
+    """``quotes``, of which the first is the best, without those that only fill the places."""
+    return [quote for quote in quotes if quote.score >= WORTH_SHOWING * quotes[0].score]
+
+
 def _add(quotes: list[Quote], text: str, sentence: AnswerSentence) -> None:
-    """Sentences of one passage that follow each other become one quote, at the better one's
-    place."""
+    """Sentences of one passage that follow each other become one quote, at the better one's place,
+    unless one of them says far less; nothing is quoted twice."""
     number = sentence.passage + 1
     start, end = _start_with_what_it_needs(text, sentence.start), sentence.end
-    chance = sentence.chance
     for place, known in enumerate(quotes):
-        if known.number == number and _touch(text, (start, end), (known.start, known.end)):
+        if known.number != number or not _touch(text, (start, end), (known.start, known.end)):
+            continue
+        if known.start <= sentence.start and end <= known.end:
+            return
+        if sentence.chance >= WORTH_JOINING * known.score:
             start, end = min(start, known.start), max(end, known.end)
             quotes[place] = Quote(number, start, end, text[start:end], known.score)
             return
-    quotes.append(Quote(number, start, end, text[start:end], round(chance, 4)))
+        start = sentence.start
+    quotes.append(Quote(number, start, end, text[start:end], round(sentence.chance, 4)))
 
 
 def _touch(text: str, one: tuple[int, int], other: tuple[int, int]) -> bool:

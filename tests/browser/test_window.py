@@ -191,7 +191,7 @@ def test_a_model_that_is_killed_is_told_and_the_next_question_works(
     ask(tab, "How do I add documents?")
     tab.get_by_text("On and on").first.wait_for()
     children = psutil.Process(app.process.pid).children(recursive=True)
-    [child] = [c for c in children if "localchat.engines.child.worker" in c.cmdline()]
+    [child] = [c for c in children if "localchat.engines.llama" in " ".join(c.cmdline())]
     os.kill(child.pid, signal.SIGKILL)
     tab.get_by_role("alert").first.wait_for()
     assert "stopped" in tab.get_by_role("alert").first.inner_text()

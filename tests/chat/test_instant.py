@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from localchat.chat.instant import instant_answer
+from localchat.chat.instant import instant_answer, worth_showing
 from tests.chat.kit import MEANING, document
 
 ISLE = (
@@ -67,3 +69,20 @@ def test_no_more_sentences_are_quoted_than_asked_for(most: int) -> None:
 
 def test_nothing_found_nothing_quoted() -> None:
     assert instant_answer("What is green?", [], MEANING) == []
+
+
+def test_a_sentence_that_says_far_less_is_not_shown() -> None:
+    text = "Sea otters hold hands while they sleep. Many animals rest on land. Some eat kelp."
+    quotes = instant_answer(
+        "Why do sea otters hold hands while they sleep?", [document(text)], MEANING
+    )
+    assert quotes[0].text == "Sea otters hold hands while they sleep."
+    assert worth_showing(quotes)[0] == quotes[0]
+    assert len(worth_showing(quotes)) < len(quotes)
+
+
+def test_nothing_is_quoted_twice() -> None:
+    passages = [document(ISLE)]
+    quotes = instant_answer("When was the Fastnet lighthouse built of granite?", passages, MEANING)
+    places = sorted((quote.start, quote.end) for quote in quotes)
+    assert all(end <= start for (_, end), (start, _) in pairwise(places))
