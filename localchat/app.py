@@ -215,7 +215,7 @@ class LocalChat:
             phase_of=phase_of,
             on_end=ended,
             sources=sources,
-            of=len(self.library.titles()) if sources is not None else 0,
+            of=len(self.library.titles()),
         )
         if conversation_id:
             with self._guard:

@@ -79,7 +79,7 @@ class Search:
     sources: int | None = None
     """How many sources were looked in; None: all."""
     of: int = 0
-    """How many there were, where not all were looked in."""
+    """How many there were."""
     seconds: float = 0.0
     """What it took, without the translation."""
 

@@ -72,13 +72,20 @@ def instant_answer(
     for sentence in answer_sentences(question, texts, chances, meaning):
         text = texts[sentence.passage]
         words = " ".join(text[sentence.start : sentence.end].split()).casefold()
-        if words in said:
+        if words in said or (said and words in _names(passages[sentence.passage])):
             continue
         said.add(words)
         _add(quotes, text, sentence)
         if len(said) == most:
             break
     return quotes
+
+
+def _names(passage: Document) -> set[str]:
+    """What a passage is called. It adds nothing to a sentence, and stands on the button anyway."""
+    known = passage.metadata
+    names = (known["title"], re.split(" [›·] ", known["location"])[-1])
+    return {" ".join(name.split()).casefold() for name in names}
 
 
 def _may_answer(question: str, passages: Sequence[Document], meaning: Meaning) -> bool:

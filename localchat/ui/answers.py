@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 
 NOTHING = "Nothing in your documents seems to answer this."
 NOTHING_IN_SCOPE = "Nothing in the documents that you chose to ask seems to answer this."
+NO_DOCUMENTS = (
+    "There is no document in your library that could be asked. Add one on the page “Library”, then "
+    "ask again."
+)
 NEAREST = 4
 """Passages offered where none of them answers."""
+LONG_BEFORE = 400
+"""Characters before what is marked: more of them are folded."""
+Spans = tuple[tuple[int, int], ...]
 
 
 def draw(answer: Answer, key: object) -> None:
@@ -137,11 +144,25 @@ def _citations(answer: Answer, key: object) -> None:
         for citation in answer.citations:
             passage = answer.passage(citation.number)
             if passage is not None:
-                _button(passage, citation, f"{key}-{citation.number}")
+                spans = _spans(answer, citation, quoted=answer.by_quotes)
+                _button(passage, spans, f"{key}-{citation.number}")
+
+
+def _spans(answer: Answer, citation: Citation, *, quoted: bool) -> Spans:
+    """What is marked in a cited passage: every quote from it, or the sentence that supports what
+    the model said."""
+    if quoted:
+        return tuple((q.start, q.end) for q in answer.quotes if q.number == citation.number)
+    if citation.start is None or citation.end is None:
+        return ()
+    return ((citation.start, citation.end),)
 
 
 def _nothing(answer: Answer, key: object) -> None:
     """Says that nothing answers, what to do, and offers what comes nearest."""
+    if why.asked_nothing(answer):
+        st.markdown(NO_DOCUMENTS)
+        return
     within = answer.search is not None and answer.search.sources is not None
     said = NOTHING_IN_SCOPE if within else NOTHING
     todo = "Ask everything, try other words" if within else "Try other words"
@@ -171,11 +192,13 @@ def _passage_buttons(answer: Answer, numbers: set[int], key: str) -> None:
         for citation in cite_quotes(answer.quotes):
             passage = answer.passage(citation.number)
             if passage is not None and citation.number in numbers:
-                _button(passage, citation, f"{key}-{citation.number}")
+                spans = _spans(answer, citation, quoted=True)
+                _button(passage, spans, f"{key}-{citation.number}")
 
 
-def _button(passage: Passage, citation: Citation | None, key: str) -> None:
-    """Opens the passage; it is drawn only then."""
+def _button(passage: Passage, spans: Spans | None, key: str) -> None:
+    """Opens the passage; it is drawn only then. ``spans`` are marked in it; None: nothing cites
+    it."""
     opened = st.popover(
         f"{safe.badge(passage.number)} {safe.plain(_label(passage))}",
         key=f"cite-{key}",
@@ -187,10 +210,9 @@ def _button(passage: Passage, citation: Citation | None, key: str) -> None:
         st.markdown(f"**{safe.plain(passage.title)}**")
         where = (passage.location, passage.source if passage.source != passage.title else "")
         st.caption(safe.plain(" · ".join(part for part in where if part)))
-        if citation is None:
-            st.html(safe.marked(passage.text, None, None))
-        else:
-            _passage(passage.text, citation.start, citation.end)
+        _passage(passage.text, spans or ())
+        if spans == ():
+            st.caption("No single sentence clearly supports the statement: read the passage.")
         if passage.address:
             anchor = f"#{passage.anchor}" if passage.anchor else ""
             st.link_button(
@@ -208,18 +230,16 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
-def _passage(text: str, start: int | None, end: int | None) -> None:
-    """The passage from the paragraph with the marked sentence on; what stands before it is folded,
-    so that the mark is in sight."""
-    begin = text.rfind("\n", 0, start) + 1 if start is not None else 0
-    if begin:
+def _passage(text: str, spans: Spans) -> None:
+    """The passage with what is marked in it. Much text before the marked paragraph is folded, so
+    that the mark is in sight; a heading or the head of a table stays."""
+    begin = text.rfind("\n", 0, min(spans)[0]) + 1 if spans else 0
+    if begin > LONG_BEFORE:
         with st.expander("Earlier in this passage", type="compact"):
-            st.html(safe.marked(text[:begin].strip(), None, None))
-    if start is None or end is None:
-        st.html(safe.marked(text, None, None))
-        st.caption("No single sentence clearly supports the statement: read the passage.")
+            st.html(safe.marked(text[:begin].strip()))
     else:
-        st.html(safe.marked(text[begin:], start - begin, end - begin))
+        begin = 0
+    st.html(safe.marked(text[begin:], [(start - begin, end - begin) for start, end in spans]))
 
 
 def _footer(answer: Answer) -> str:

@@ -139,7 +139,7 @@ def _question(chat: LocalChat, turn: Turn) -> None:
         return
     st.markdown(safe.plain(turn.question[:SHOWN_OF_LONG]) + "…")
     with st.expander(f"All {len(turn.question):,} characters", type="compact"):
-        st.html(safe.marked(turn.question, None, None))
+        st.html(safe.marked(turn.question))
     if len(turn.question) > chat.settings.question_characters:
         st.button(
             "Add this text to the library",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 
 # What CommonMark, its tables and strike-through, formulas and Streamlit's directives are made of;
 # at the beginning of a line also what makes a list or a heading.
@@ -41,19 +42,20 @@ def _has_image(text: str) -> bool:
 
 def badge(number: int) -> str:
     """The mark of a citation in Markdown."""
-    return f":primary-badge[{number}]"
+    return f":green-badge[{number}]"
 
 
-def marked(text: str, start: int | None, end: int | None) -> str:
-    """``text`` as HTML with ``[start:end]`` marked, line breaks kept, every character escaped."""
-    if start is None or end is None:
-        body = html.escape(text)
-    else:
-        before, middle, after = (
-            html.escape(t) for t in (text[:start], text[start:end], text[end:])
-        )
-        style = "background:rgba(250,190,40,.38);color:inherit;border-radius:3px;padding:1px 2px"
-        body = f'{before}<mark style="{style}">{middle}</mark>{after}'
+def marked(text: str, spans: Iterable[tuple[int, int]] = ()) -> str:
+    """``text`` as HTML with each ``[start:end]`` of ``spans`` marked, line breaks kept, every
+    character escaped."""
+    style = "background:rgba(250,190,40,.38);color:inherit;border-radius:3px;padding:1px 2px"
+    body, done = "", 0
+    for start, end in sorted(spans):
+        start = max(start, done)
+        body += html.escape(text[done:start])
+        body += f'<mark style="{style}">{html.escape(text[start:end])}</mark>'
+        done = end
+    body += html.escape(text[done:])
     return f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{body}</div>'
 
 
@@ -65,7 +67,11 @@ def aside(text: str) -> str:
 
 def quote(text: str, number: int) -> str:
     """A quotation as HTML, with the number of the passage it stands in."""
-    rule = "border-left:3px solid rgba(20,160,145,.75);padding:1px 0 1px 14px;margin:2px 0"
+    # Where a line begins: on the right in Arabic and Hebrew.
+    rule = (
+        "border-inline-start:3px solid rgba(20,160,145,.75);padding-block:1px;"
+        "padding-inline-start:14px;margin:2px 0;overflow-wrap:anywhere"
+    )
     mark = (
         "background:rgba(20,160,145,.16);border-radius:5px;padding:0 6px;font-size:.85em;"
         "white-space:nowrap"

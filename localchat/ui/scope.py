@@ -77,6 +77,7 @@ def _choice(
         placeholder="Everything",
         filter_mode="contains",
         select_all=False,
+        width=340,
         on_change=_keep_chosen,
         args=(chat, conversation_id, key),
     )
@@ -102,10 +103,14 @@ def _nothing_left(
 
 
 def _keep_chosen(chat: LocalChat, conversation_id: str, key: str) -> None:
-    chosen: Sequence[Option] = st.session_state[key]
+    chosen: Sequence[Option | str] = st.session_state[key]
+    options = [option for option in chosen if not isinstance(option, str)]
+    # A label of before a renaming, from a list that is closed: nobody has chosen anything.
+    if len(options) < len(chosen):
+        return
     scope = Scope(
-        sources=frozenset(i for kind, i in chosen if kind == "source"),
-        collections=frozenset(i for kind, i in chosen if kind == "collection"),
+        sources=frozenset(i for kind, i in options if kind == "source"),
+        collections=frozenset(i for kind, i in options if kind == "collection"),
     )
     _keep(chat, conversation_id, scope)
 

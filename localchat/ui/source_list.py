@@ -80,6 +80,8 @@ def _list(chat: LocalChat) -> None:
             st.subheader(_count(len(listed), len(sources)))
             st.caption(f"{sum(source.passages for source in listed):,} passages")
         collections.new_button()
+    if not listed:
+        st.caption("Nothing is in here yet.")
     most = st.session_state.setdefault("listed", LISTED)
     for source in listed[:most]:
         _row(chat, source, mine.get(source.id, ()), known)
@@ -186,4 +188,4 @@ def _open(chat: LocalChat, source: Source) -> None:
     if pages > 1:
         number = st.number_input(f"Part (of {pages})", 1, pages, 1)
     shown = text[(number - 1) * SHOWN_CHARACTERS : number * SHOWN_CHARACTERS]
-    st.html(safe.marked(shown, None, None))
+    st.html(safe.marked(shown))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from localchat.core.text.language import guess_language
 from localchat.ui import safe
 from localchat.ui.models import words
 
@@ -20,17 +21,29 @@ def notices(answer: Answer) -> None:
         return
     if search.failure:
         st.caption(
-            ":material/search_off: The passages were found by their words alone. "
+            ":material/search_off: Your documents were searched by their words alone. "
             f"{safe.plain(search.failure)}"
         )
-    elif search.untranslated:
+    elif search.untranslated and not _answers_as_asked(answer, search):
         _untranslated(answer, search)
+
+
+def _answers_as_asked(answer: Answer, search: Search) -> bool:
+    """Whether what answers is in the question's own language, whatever most documents are in."""
+    best = answer.passage(answer.quotes[0].number) if answer.quotes else None
+    return best is not None and guess_language(best.text) == search.language
+
+
+def asked_nothing(answer: Answer) -> bool:
+    """Whether there was no document to look in."""
+    search = answer.search
+    return search is not None and not search.of and not answer.passages
 
 
 def draw(answer: Answer, key: object) -> None:
     """“Why these passages?”, folded; nothing under an answer of an earlier version."""
     search = answer.search
-    if search is None or answer.state == "failed":
+    if search is None or answer.state == "failed" or asked_nothing(answer):
         return
     # Its key keeps it open where the answer above it gets a line more.
     with st.expander(
@@ -87,7 +100,10 @@ def _chosen(answer: Answer) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} seconds" if seconds >= 1 else f"{1000 * seconds:.0f} milliseconds"
+    if seconds >= 1:
+        return f"{seconds:.1f} seconds"
+    milliseconds = round(1000 * seconds)
+    return "1 millisecond" if milliseconds == 1 else f"{milliseconds} milliseconds"
 
 
 def _untranslated(answer: Answer, search: Search) -> None:

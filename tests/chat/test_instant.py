@@ -67,6 +67,22 @@ def test_no_more_sentences_are_quoted_than_asked_for(most: int) -> None:
     assert 1 <= len(instant_answer("Which tea is green?", passages, MEANING, most)) <= most
 
 
+@pytest.mark.parametrize(
+    "known",
+    [{"title": "Green tea"}, {"location": "page 2 · Green tea"}, {"location": "Tea › Green tea"}],
+)
+def test_what_a_passage_is_called_adds_nothing_to_its_sentences(known: dict[str, str]) -> None:
+    text = "Green tea\n\nGreen tea is steamed soon after it is picked, so it stays green."
+    quotes = instant_answer("When is green tea steamed?", [document(text, **known)], MEANING)
+    assert [quote.text for quote in quotes] == [text[11:]]
+
+
+def test_a_text_of_one_line_is_quoted_though_it_is_its_title() -> None:
+    text = "The code of the green safe is 4711."
+    quotes = instant_answer("What is the code of the safe?", [document(text, title=text)], MEANING)
+    assert [quote.text for quote in quotes] == [text]
+
+
 def test_nothing_found_nothing_quoted() -> None:
     assert instant_answer("What is green?", [], MEANING) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,8 @@ def test_under_an_answer_stands_how_its_passages_were_found() -> None:
     assert "By meaning and by words" in text
     assert "The best 6 passages were taken" in text
     assert "The search took 34 milliseconds." in text
+    quick = replace(QUOTED, search=Search(seconds=0.0011))
+    assert "The search took 1 millisecond." in why(quick)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_an_answer_of_an_earlier_version_has_no_why() -> None:
 def test_where_the_search_model_failed_the_answer_says_so_with_what_to_do() -> None:
     reason = "The search model is not on this computer. Fetch it again."
     text = said(drawn(replace(QUOTED, search=Search(failure=reason, by_meaning=False))))
-    assert f"The passages were found by their words alone. {reason}" in text
+    assert f"Your documents were searched by their words alone. {reason}" in text
     assert "by their words alone" not in said(drawn(QUOTED))
 
 
@@ -130,17 +133,67 @@ def test_where_only_some_documents_were_asked_it_says_those() -> None:
 
 
 def test_without_any_passage_there_is_nothing_to_offer() -> None:
-    tab = drawn(replace(NOTHING, passages=()))
+    tab = drawn(replace(NOTHING, passages=(), search=Search(of=3)))
     assert "Nothing in your documents seems to answer this" in said(tab)
     assert "The nearest passages" not in [e.label for e in tab.expander]
     assert "No passage was found." in said(tab)
+
+
+def test_an_empty_library_is_called_empty() -> None:
+    tab = drawn(replace(NOTHING, passages=(), search=Search(of=0)))
+    assert "There is no document in your library that could be asked." in said(tab)
+    assert "seems to answer" not in said(tab)
+    assert not tab.expander
+
+
+def opened(answer: Answer, key: str) -> str:
+    """What a citation's button opens."""
+    tab = drawn(answer)
+    tab.session_state[key] = True
+    tab.run()
+    [passage] = [body for h in tab.get("html") if "<mark" in (body := h.proto.body)]
+    return str(passage)
+
+
+def test_every_sentence_that_is_quoted_from_a_passage_is_marked_in_it() -> None:
+    quotes = (Quote(1, 49, 59, TEXT[49:], 0.9), Quote(1, 0, 48, TEXT[:48], 0.8))
+    shown = opened(replace(QUOTED, quotes=quotes, citations=(Citation(1, 49, 59),)), "cite-1-1")
+    assert re.findall("<mark[^>]*>(.*?)</mark>", shown) == [TEXT[:48], TEXT[49:]]
+
+
+def test_a_model_s_statement_has_its_one_sentence_marked() -> None:
+    quotes = (Quote(1, 49, 59, TEXT[49:], 0.9),)
+    shown = opened(replace(WRITTEN, quotes=quotes), "cite-1-1")
+    assert re.findall("<mark[^>]*>(.*?)</mark>", shown) == [TEXT[:48]]
+
+
+@pytest.mark.parametrize(("lines", "folded"), [(1, False), (60, True)], ids=["few", "many"])
+def test_the_head_of_a_table_is_in_sight_and_much_text_before_a_mark_is_folded(
+    lines: int, folded: bool
+) -> None:
+    text = "Server | City\n" + "alpha | Oslo\n" * lines + "beta | Lima"
+    start = text.index("beta")
+    passage = replace(PASSAGES[0], text=text)
+    quotes = (Quote(1, start, len(text), text[start:], 0.9),)
+    citations = (Citation(1, start, len(text)),)
+    answer = replace(QUOTED, passages=(passage,), quotes=quotes, citations=citations)
+    assert ("Server" not in opened(answer, "cite-1-1")) == folded
+
+
+def test_an_answer_in_the_question_s_language_needs_no_other_search_model() -> None:
+    german = "Die Heizung wurde 2019 durch eine Wärmepumpe ersetzt. Sie steht im Keller."
+    passage = replace(PASSAGES[0], text=german)
+    quotes = (Quote(1, 0, 53, german[:53], 0.9),)
+    search = Search(language="de", untranslated=("en",), by_meaning=False, of=9)
+    found = replace(QUOTED, passages=(passage,), quotes=quotes, search=search)
+    assert "You asked in German" not in said(drawn(found))
 
 
 def test_what_a_model_says_without_support_is_shown_and_called_a_guess() -> None:
     unsupported = (Citation(1, None, None),)
     guess = replace(WRITTEN, quotes=(), citations=unsupported)
     tab = drawn(guess)
-    assert "Ten seconds :primary-badge[1]." in said(tab)
+    assert "Ten seconds :green-badge[1]." in said(tab)
     assert "What the model says may be a guess." in said(tab)
     assert "may be a guess" not in said(drawn(WRITTEN))
 

@@ -123,7 +123,7 @@ def test_a_model_answers_with_citations_that_hold(tab: Any, home: Path, until: A
     tab.run()
     tab.selectbox(key="engine_choice").set_value(str(path)).run()
     until(ask(tab, QUESTION), is_done)
-    assert "You paste web addresses :primary-badge[1]. It is blue." in said(tab)
+    assert "You paste web addresses :green-badge[1]. It is blue." in said(tab)
     assert "tiny" in said(tab)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from markdown_it import MarkdownIt
 
@@ -51,11 +53,11 @@ def test_code_in_an_answer_stays_as_it_is() -> None:
 
 
 def test_citations_become_badges() -> None:
-    assert safe.answer_markdown("So it is [2].") == "So it is :primary-badge[2]."
+    assert safe.answer_markdown("So it is [2].") == "So it is :green-badge[2]."
 
 
 def test_a_marked_passage_escapes_every_character() -> None:
-    shown = safe.marked("<script>alert(1)</script> is the <b>end</b>", 0, 25)
+    shown = safe.marked("<script>alert(1)</script> is the <b>end</b>", [(0, 25)])
     assert "<script>" not in shown
     assert shown.count("<mark") == 1
     assert "&lt;script&gt;alert(1)&lt;/script&gt;</mark> is" in shown
@@ -63,3 +65,18 @@ def test_a_marked_passage_escapes_every_character() -> None:
 
 def test_a_quote_escapes_every_character() -> None:
     assert "<img" not in safe.quote("<img src=http://evil.example>", 1)
+
+
+def test_every_span_is_marked_in_its_place() -> None:
+    shown = safe.marked("One & two. Three. Four.", [(18, 23), (0, 10)])
+    assert re.findall("<mark[^>]*>(.*?)</mark>", shown) == ["One &amp; two.", "Four."]
+    assert re.sub("<[^>]*>", "", shown) == "One &amp; two. Three. Four."
+
+
+def test_spans_that_overlap_repeat_nothing() -> None:
+    shown = safe.marked("One. Two. Three.", [(0, 9), (5, 16)])
+    assert re.sub("<[^>]*>", "", shown) == "One. Two. Three."
+
+
+def test_a_word_of_any_length_stays_inside_its_quote() -> None:
+    assert "overflow-wrap:anywhere" in safe.quote("donau" * 100, 1)

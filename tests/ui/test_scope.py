@@ -143,6 +143,27 @@ def test_one_that_is_gone_leaves_the_others(tab: Any, sources: dict[str, int]) -
     assert chooser(tab).value == [("source", sources["Boiler"])]
 
 
+def test_a_choice_outlives_the_new_name_of_its_collection(
+    tab: Any, sources: dict[str, int], until: Any
+) -> None:
+    """A closed list goes on to send the label of before."""
+    from localchat.ui.resources import localchat
+
+    collections = localchat().library.collections
+    cellar = collections.put_into([sources["Boiler"]], "Cellar")
+    tab.run()
+    choose(tab, ("collection", cellar.id))
+    collections.rename(cellar.id, "Basement")
+    stale = chooser(tab)
+    for _ in range(2):
+        stale._value = None
+        stale.proto.options[:] = ["Cellar (collection)"]
+        stale.set_value(["Cellar (collection)"]).run()
+        assert not tab.exception
+    assert label(tab) == "Ask: Basement"
+    assert "garden gnome" not in answer(tab, until, "Where is the key?")
+
+
 def test_titles_that_are_alike_are_chosen_apart(tab: Any, until: Any) -> None:
     from localchat.ui.resources import localchat
 
