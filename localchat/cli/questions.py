@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def read_question(line: str) -> Question:
         UnreadableQuestion: it holds none.
     """
     try:
-        given = json.loads(line)
+        given = json.loads(line, parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise UnreadableQuestion(f"it is not JSON ({error})") from error
     if isinstance(given, str):
@@ -86,6 +87,16 @@ def read_question(line: str) -> Question:
         _names(given, "collections"),
         k,
     )
+
+
+def _refused(name: str) -> Any:
+    """NaN and the like, which Python reads and writes, and other readers of JSON do not."""
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refused(digits)
 
 
 def _names(given: dict[str, Any], key: str) -> tuple[str, ...] | None:

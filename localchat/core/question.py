@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property
+from itertools import pairwise, product
 
 from localchat.core.kinds import Kind, has_kind, kind_asked
 from localchat.core.text.width import WIDE
@@ -22,11 +24,12 @@ MARKED = 2.0
 MOST_ASKED = 500
 """Of a very long question, only its beginning is looked at, in words;"""
 MOST_TERMS = 64
-"""and of those only the ones that say most."""
+"""and of those only the ones that say most, first of all those that the documents have."""
 
 _QUOTED = re.compile(r'["“„«「『]([^"“”„«»「」『』]{2,80})["”“»」』]')
 _CODE = re.compile(r"(?=\S*\d)(?=\S*[^\W\d])[\w.\-/+#]{2,}")
 _WORD = re.compile(r"\w+")
+_IN_NO_TEXT = ""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class Question:
             rarity: Of index words, in what is searched.
             languages: ISO 639-1 codes of the languages that the documents are in.
         """
-        found = question_terms(text, languages)[:MOST_ASKED]
-        known = rarity([word for words in found for word in words])
+        found = question_terms(text, languages, MOST_ASKED)
+        known = rarity([_IN_NO_TEXT, *(word for words in found for word in words)])
         meant = _meant_to_the_letter(text, languages)
         is_wide = len(WIDE.findall(text)) * 3 > len(text)
         terms = []
@@ -74,8 +77,12 @@ class Question:
             # A lone character of a script without spaces says about half of what a word says.
             terms.append(Term(words, rare * boost * min(len(words[0]), 2), boost, rare))
         if len(terms) > MOST_TERMS:
-            by_weight = sorted(range(len(terms)), key=lambda n: -terms[n].weight)
-            terms = [terms[n] for n in sorted(by_weight[:MOST_TERMS])]
+            # What stands nowhere is the rarest of all, and must not take the place of what does.
+            nowhere = known.get(_IN_NO_TEXT, math.inf)
+            best = sorted(
+                range(len(terms)), key=lambda n: (terms[n].rarity >= nowhere, -terms[n].weight)
+            )
+            terms = [terms[n] for n in sorted(best[:MOST_TERMS])]
         whole = sum(term.weight for term in terms) or 1.0
         return cls(
             text,
@@ -86,26 +93,40 @@ class Question:
 
     def covered(self, *found: Collection[str]) -> float:
         """The share of the question, 0 to 1, whose words stand in any of ``found``."""
-        return sum(
-            term.weight
-            for term in self.terms
-            if any(word in words for word in term.words for words in found)
-        )
+        at = self._at
+        hit = {number for words in found for word in at.keys() & words for number in at[word]}
+        return sum(self.terms[number].weight for number in sorted(hit))
 
     def pairs_covered(self, words: Sequence[str]) -> float:
         """The share, 0 to 1, of its neighbouring words that are neighbours in ``words``, too."""
         pairs = set(pairwise(words))
-        whole = covered = 0.0
-        for first, second in pairwise(self.terms):
-            weight = first.weight + second.weight
-            whole += weight
-            if any((a, b) in pairs for a in first.words for b in second.words):
-                covered += weight
+        whole = sum(weight for weight, _ in self._pairs)
+        covered = sum(weight for weight, asked in self._pairs if not pairs.isdisjoint(asked))
         return covered / whole if whole else 0.0
 
     def is_answered_in_kind(self, sentence: str) -> bool:
         """Whether ``sentence`` has what the question asks for: a date for "when"."""
         return self.kind is not None and has_kind(self.kind, sentence, self.said)
+
+    # Of one question, some hundred sentences are looked at.
+
+    @cached_property
+    def _at(self) -> Mapping[str, list[int]]:
+        """For each index word the numbers of the terms that it stands for."""
+        at: dict[str, list[int]] = {}
+        for number, term in enumerate(self.terms):
+            for word in term.words:
+                at.setdefault(word, []).append(number)
+        return at
+
+    @cached_property
+    def _pairs(self) -> list[tuple[float, list[tuple[str, str]]]]:
+        """For each two neighbouring terms their weight, and the pairs of words that stand for
+        them."""
+        return [
+            (first.weight + second.weight, [*product(first.words, second.words)])
+            for first, second in pairwise(self.terms)
+        ]
 
 
 def _meant_to_the_letter(text: str, languages: Collection[str]) -> set[str]:

@@ -34,9 +34,9 @@ class Size:
     """How large a chunk is at most: whichever bound is met first. A character that is Chinese,
     Japanese or Korean counts two in a width (it says about as much, see ``core.text.width``)."""
 
-    tokens: int = 225
+    tokens: int = 220
     """Of the embedder, with title and headings, which are embedded in front of each chunk."""
-    width: int = 900
+    width: int = 870
     """An embedder has one token for a whole word of a script that it does not know."""
     overlap_tokens: int = 25
     overlap_width: int = 110
@@ -47,8 +47,8 @@ class Size:
 
 
 SIZE = Size()
-SIZE_BY_WIDTH = Size(width=640, overlap_width=80)
-"""Of a text in a language that the embedder does not know: its tokens say nothing then. 320
+SIZE_BY_WIDTH = Size(width=560, overlap_width=70)
+"""Of a text in a language that the embedder does not know: its tokens say nothing then. 280
 Chinese characters: more of them find more per chunk, fewer find more per token."""
 
 

@@ -153,6 +153,7 @@ def test_where_a_line_says_nothing_the_command_line_does(
         b"{", b"17", b"null", b"[]", b'{"id": 3}', b'{"question": 3}', b"What is tea?",
         b'{"question": "Tea?", "k": 0}', b'{"question": "Tea?", "k": true}',
         b'{"question": "Tea?", "sources": [{}]}', b"[" * 100_000,
+        b'{"question": "Tea?", "id": NaN}', b'{"question": "Tea?", "id": [1e999]}',
     ],
     ids=lambda line: line[:24].decode(),
 )  # fmt: skip

@@ -43,6 +43,18 @@ def test_neighbouring_words_count_where_they_are_neighbours_again() -> None:
     assert question.pairs_covered(words("copper kettle handle")) == pytest.approx(1)
 
 
+def test_of_a_very_long_question_the_words_that_the_documents_have_are_kept() -> None:
+    """Words that stand nowhere are rarer than any other, and would leave no room for them."""
+
+    def held(asked: Sequence[str]) -> Mapping[str, float]:
+        return {word: 2.0 if word in ("kettl", "copper") else 5.0 for word in asked}
+
+    unknown = " ".join(f"word{number}" for number in range(3 * MOST_TERMS))
+    question = Question.of(f"kettle {unknown} copper", held)
+    assert len(question.terms) == MOST_TERMS
+    assert [question.terms[n].words[0] for n in (0, -1)] == ["kettl", "copper"]
+
+
 def test_words_in_quotation_marks_and_codes_are_meant_to_the_letter() -> None:
     question = Question.of("what does “copper” mean in a kettle", rarity)
     assert weight(question, "copper") == pytest.approx(2 * weight(question, "kettl"))

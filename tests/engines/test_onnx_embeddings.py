@@ -13,7 +13,7 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from localchat.core.errors import EngineMissing, ModelFileError
-from localchat.engines.embeddings.batches import choose_threads
+from localchat.engines.embeddings.batches import batches, choose_threads
 from localchat.engines.embeddings.built_in import BuiltInEmbedder
 from localchat.models.minilm import embedder_folder
 
@@ -199,3 +199,10 @@ def test_threads_are_chosen_with_a_reason() -> None:
 def test_the_identity_names_the_model_and_its_precision(embedder: BuiltInEmbedder) -> None:
     assert embedder.identity.startswith("all-MiniLM-L6-v2/")
     assert embedder.languages == {"en"}
+
+
+def test_a_short_text_is_not_filled_up_to_one_that_is_much_longer() -> None:
+    lengths = [40, 3, 38, 24, 20]
+    assert list(batches(lengths, 512)) == [[0, 2, 3, 4, 1]]
+    assert list(batches(lengths, 512, 16)) == [[0, 2, 3], [4], [1]]
+    assert list(batches(lengths, 80, 16)) == [[0, 2], [3, 4], [1]]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 
 from localchat.core.text import unspaced
 from localchat.core.text.forms import letters, plain
@@ -91,13 +92,16 @@ def question_words(text: str, languages: Iterable[str] = ()) -> list[str]:
     return list(dict.fromkeys(word for term in question_terms(text, languages) for word in term))
 
 
-def question_terms(text: str, languages: Iterable[str] = ()) -> list[tuple[str, ...]]:
+def question_terms(
+    text: str, languages: Iterable[str] = (), most: int | None = None
+) -> list[tuple[str, ...]]:
     """The search words of a question, each once, with what it is in each language that it may be
     in: any of these stands for it in a text. Where nothing but stop words is left, all words.
 
     Args:
         text: In any script.
         languages: ISO 639-1 codes of the languages that the texts to be searched are in.
+        most: So many different words, the first, are looked at; None: all.
     """
     own = guess_language(text)
     spoken = dict.fromkeys((own, *languages, "en"))
@@ -109,7 +113,7 @@ def question_terms(text: str, languages: Iterable[str] = ()) -> list[tuple[str, 
         for part in parts:
             codes_with.setdefault(part, []).append(code)
     terms = []
-    for word in dict.fromkeys(asked):
+    for word in islice(dict.fromkeys(asked), most):
         forms = [stem(word, language) for language in spoken] + codes_with.get(word, [])
         terms.append(tuple(dict.fromkeys(forms)))
     return list(dict.fromkeys(terms))

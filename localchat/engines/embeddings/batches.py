@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 
@@ -19,16 +20,19 @@ def choose_threads() -> tuple[int, str]:
     return cores, f"{cores} threads: this computer has about {cores} cores"
 
 
-def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int], size: int, apart: float = math.inf) -> Iterator[list[int]]:
     """Numbers of texts of about the same length, longest first: so time left is not told short.
 
-    A batch counts as ``size`` at most, where each text in it counts as its longest one.
+    A batch counts as ``size`` at most, where each text in it counts as its longest one, and none is
+    shorter than that by more than ``apart``.
     """
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > size:
-            yield batch
-            batch = []
+        if batch:
+            longest = lengths[batch[0]]
+            if (len(batch) + 1) * longest > size or longest - lengths[number] > apart:
+                yield batch
+                batch = []
         batch.append(number)
     if batch:
         yield batch
