@@ -188,6 +188,12 @@ class Library:
         ``error`` says why words alone answer, where they do."""
         return self._active.meaning()
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether every document can be found by its words. For a while it is not after an update
+        that changes how words are made."""
+        return self._keywords.is_current
+
     def resolve(self, scope: Scope) -> frozenset[int] | None:
         """The ids of the sources in ``scope``; None: all. Empty where all of them are gone."""
         return self._scopes.sources(scope)

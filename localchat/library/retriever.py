@@ -171,7 +171,10 @@ class HybridRetriever(BaseRetriever):
         first = [chance(seen, None, knows=knows) for seen in looks]
         order = sorted(range(len(head)), key=lambda n: -first[n])
         best = order[:SENTENCES_LOOKED_AT]
-        near = self.sentences_near(meaning, vector, [looks[n].sentence for n in best])
+        # In a language that it does not know, the embedder has little to say about a sentence.
+        near: list[float | None] = [None] * len(best)
+        if knows:
+            near = self.sentences_near(meaning, vector, [looks[n].sentence for n in best])
         scores = dict(enumerate(first))
         for n, sentence_near in zip(best, near, strict=True):
             scores[n] = chance(looks[n], sentence_near, knows=knows)

@@ -58,7 +58,8 @@ def _arrivals(chat: LocalChat, but: str) -> None:
 
 
 def _is_working(chat: LocalChat) -> bool:
-    return any(source.state in ("waiting", "working") for source in chat.library.sources())
+    taken_in = any(source.state in ("waiting", "working") for source in chat.library.sources())
+    return taken_in or not chat.library.is_indexed
 
 
 def _list(chat: LocalChat) -> None:
@@ -80,6 +81,11 @@ def _list(chat: LocalChat) -> None:
             st.subheader(_count(len(listed), len(sources)))
             st.caption(f"{sum(source.passages for source in listed):,} passages")
         collections.new_button()
+    if not chat.library.is_indexed:
+        st.caption(
+            ":material/sync: After the update your documents are being indexed anew. Until that is "
+            "done, in a minute or so, some are found by their meaning only."
+        )
     if not listed:
         st.caption("Nothing is in here yet.")
     most = st.session_state.setdefault("listed", LISTED)

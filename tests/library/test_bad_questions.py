@@ -195,6 +195,7 @@ def test_where_the_embedder_fails_in_the_middle_words_answer_and_it_is_told(
         assert made.meaning.error == "The embedding model stopped. Try again."
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
 def test_a_killed_search_model_is_started_again_for_the_question_that_waits(
     embedder: BuiltInEmbedder, library: Library
 ) -> None:

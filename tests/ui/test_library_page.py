@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from localchat.library.keywords import KeywordIndex
 from tests.ui.conftest import said
 
 LIBRARY = "pages/library.py"
@@ -28,6 +29,14 @@ def test_a_new_library_holds_a_guide_to_the_app(library: Any) -> None:
     assert not library.exception
     assert "A short guide to LocalChat" in said(library)
     assert "1 source" in said(library)
+
+
+def test_while_the_words_are_indexed_anew_the_page_says_so(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "indexed anew" not in said(library)
+    monkeypatch.setattr(KeywordIndex, "is_current", False)
+    assert "indexed anew" in said(library.run())
 
 
 def test_a_page_is_added_by_its_address(library: Any, site: Any, until: Any) -> None:
