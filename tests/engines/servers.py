@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -61,9 +62,10 @@ class RealServer:
     def _wait_for_address(self) -> str:
         end = time.monotonic() + 60
         while time.monotonic() < end and self._process.poll() is None:
-            for line in self._log.read_text(errors="replace").splitlines():
-                if line.startswith("address "):
-                    return line.removeprefix("address ").strip()
+            # Its own log may have got in between the word and the address.
+            told = self._log.read_text(errors="replace").partition("address")[2]
+            if address := re.search(r"http://127\.0\.0\.1:\d+(?=\s)", told):
+                return address.group()
             time.sleep(0.02)
         raise AssertionError(f"the server did not start: {self._log.read_text()[-2000:]}")
 
