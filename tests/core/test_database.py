@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from localchat.core.database import MIGRATIONS, Database
+from localchat.core.database import Database
 from localchat.core.errors import DiskFull, FolderNotWritable, StorageError
+from localchat.core.migrations import MIGRATIONS
 
 ADD = "INSERT INTO conversation (id, title, changed_at) VALUES (?, ?, 'now')"
 

@@ -6,9 +6,10 @@ from contextlib import closing
 
 import pytest
 
-from localchat.core.database import MIGRATIONS, Database
+from localchat.core.database import Database
 from localchat.core.errors import LocalChatError
 from localchat.core.folder import DataFolder
+from localchat.core.migrations import MIGRATIONS
 from localchat.library.collections import LONGEST_NAME
 from localchat.library.library import Library
 from localchat.library.scope import EVERYTHING, Scope

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from localchat.core import database as schema
-from localchat.core.database import MIGRATIONS, Database
+from localchat.core.database import Database
 from localchat.core.evidence import Vectors
 from localchat.core.folder import DataFolder
+from localchat.core.migrations import MIGRATIONS
 from localchat.core.vector_codes import codes, matrix, vector_bytes
 from localchat.library import exact as exact_module
 from localchat.library.chunk_table import ChunkTable

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from localchat.core.database import MIGRATIONS, Database
+from localchat.core.database import Database
 from localchat.core.folder import DataFolder
+from localchat.core.migrations import MIGRATIONS
 from localchat.core.text.words import question_words, words
 from localchat.library import postings, segments
 from localchat.library.chunks import Chunk
