@@ -229,7 +229,14 @@ def test_ctrl_c_leaves_a_part_that_the_same_command_goes_on_with(
     hub.fault("/store/", drip=40_000)
     command = [sys.executable, "-m", "localchat", "models", "get", "tiny-chat", "--json"]
     root = Path(__file__).parents[2]
-    fetching = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    fetching = subprocess.Popen(
+        command,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell has its background jobs ignore it, and so what these start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     end = time.monotonic() + 30
     while not hub.gets("/store/") or hub.gets("/store/")[0].sent < 20_000:
         assert time.monotonic() < end
