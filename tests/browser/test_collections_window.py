@@ -23,7 +23,7 @@ def test_a_collection_is_made_asked_renamed_and_deleted(app: App, open_tab: Any)
         ]
     )
     tab.get_by_text("Markdown · added").nth(2).wait_for()
-    assert tab.get_by_label("Put what you add into").count() == 0
+    expect(tab.get_by_label("Put what you add into")).to_have_count(0)
 
     tab.get_by_role("button", name="New collection").click()
     dialog = tab.get_by_role("dialog")
@@ -41,7 +41,7 @@ def test_a_collection_is_made_asked_renamed_and_deleted(app: App, open_tab: Any)
     tab.get_by_test_id("stPopoverBody").locator("input").first.click()
     tab.get_by_role("option", name="House (collection)").click()
     tab.get_by_text("Ask: House").wait_for()
-    assert tab.get_by_test_id("stPopoverBody").is_visible(), "more can be chosen"
+    expect(tab.get_by_test_id("stPopoverBody"), "more can be chosen").to_be_visible()
     tab.keyboard.press("Escape")
     tab.keyboard.press("Escape")
     ask(tab, "Where is the key?")
@@ -49,7 +49,7 @@ def test_a_collection_is_made_asked_renamed_and_deleted(app: App, open_tab: Any)
     tab.reload()
     tab.get_by_text("Ask: House").wait_for()
     tab.get_by_text("behind the boiler").first.wait_for()
-    assert tab.get_by_text("garden gnome").count() == 0
+    expect(tab.get_by_text("garden gnome")).to_have_count(0)
 
     tab.get_by_test_id("stSidebar").get_by_role("link", name="Library").click()
     tab.get_by_role("button", name="New collection").click()
@@ -68,7 +68,7 @@ def test_a_collection_is_made_asked_renamed_and_deleted(app: App, open_tab: Any)
     tab.get_by_role("button", name="Edit").click()
     dialog.get_by_role("button", name="Delete this collection").click()
     tab.get_by_text("3 sources", exact=True).wait_for()
-    assert tab.get_by_label("Collection", exact=True).count() == 0
+    expect(tab.get_by_label("Collection", exact=True)).to_have_count(0)
 
 
 def test_what_is_added_goes_into_a_collection_that_is_named_then(
