@@ -17,6 +17,12 @@ from localchat.engines.embeddings.onnx_session import (
 )
 from localchat.engines.embeddings.vectors import Vectors, to_text
 
+SMALL_BATCH = 128
+"""Tokens. A model as small as this one gains more from batches side by side, on one thread each,
+than from threads within a batch: on two cores 64 texts of 150 tokens took 0.36 s instead of 0.49,
+and the best six sentences of a search 8 ms instead of 12. A long text then goes alone; 200 texts of
+ten words took 77 ms in batches of this size, 100 in batches of 512, and 176 alone."""
+
 
 class BuiltInEmbeddings:
     """The folder of the built-in model in onnxruntime. See ``worker.EmbeddingBackend``."""
@@ -27,12 +33,12 @@ class BuiltInEmbeddings:
             read_verified(folder, name, model["files"].get(name)) for name in (GRAPH, TOKENIZER)
         )
         try:
-            self._session = open_session(graph, model["threads"])
+            self._session = open_session(graph, 1)
             self._tokens = Tokens(tokenizer)
         except Damaged as error:
             raise damaged(folder, GRAPH) from error
         self._max_tokens = model["max_tokens"]
-        self._batches = Batches()
+        self._batches = Batches(SMALL_BATCH, model["threads"])
         return {}
 
     def count(self, request: Message) -> list[int]:

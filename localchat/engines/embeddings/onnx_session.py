@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,17 @@ def padded(rows: Sequence[list[int]]) -> tuple[Ints, Ints]:
 
 class Batches:
     """Embeds batch by batch; while few texts are embedded beside many, the many wait after the
-    batch that they are at."""
+    batches that they are at."""
 
-    def __init__(self, size: int = BATCH_TOKENS) -> None:
+    def __init__(self, size: int = BATCH_TOKENS, at_once: int = 1) -> None:
+        """
+        Args:
+            size: Tokens of a batch, filled up.
+            at_once: How many batches run side by side.
+        """
         self._size = size
+        self._many = ThreadPoolExecutor(at_once, "many")
+        self._beside = ThreadPoolExecutor(at_once, "few")
         self._few = threading.Lock()
 
     def embed(
@@ -128,34 +136,35 @@ class Batches:
         """What ``run`` makes of ``rows`` of tokens, at least one, in their order.
 
         Args:
-            check: Called before each batch; what it raises ends the work.
+            check: Called before each batch, by any thread; what it raises ends the work.
             beside: These are the few.
         """
         if beside:
             with self._few:
-                return self._embed(rows, run, check)
+                return self._embed(self._beside, rows, run, check)
 
         def check_and_give_way() -> None:
             check()
             with self._few:
                 pass
 
-        return self._embed(rows, run, check_and_give_way)
+        return self._embed(self._many, rows, run, check_and_give_way)
 
     def _embed(
         self,
+        threads: ThreadPoolExecutor,
         rows: Sequence[list[int]],
         run: Callable[[Ints, Ints], Vectors],
         check: Callable[[], None],
     ) -> Vectors:
-        order: list[int] = []
-        parts = []
-        for batch in batches([len(row) for row in rows], self._size, APART):
+        def embedded(batch: list[int]) -> Vectors:
             check()
-            parts.append(run(*padded([rows[number] for number in batch])))
-            order += batch
+            return run(*padded([rows[number] for number in batch]))
+
+        order = list(batches([len(row) for row in rows], self._size, APART))
+        parts = list(threads.map(embedded, order))
         vectors = np.empty((len(rows), parts[0].shape[1]), np.float32)
-        vectors[order] = np.concatenate(parts)
+        vectors[np.concatenate(order)] = np.concatenate(parts)
         return vectors
 
 
