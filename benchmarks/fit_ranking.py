@@ -1,9 +1,11 @@
 """The weights with which passages and sentences are ranked, fitted anew.
 
-    python3 start.py bench fit_ranking --data FILE_OR_FOLDER... [--limit N] [--json [FILE]]
+    python3 start.py bench fit_ranking --data FILE_OR_FOLDER... [--scoped FILE_OR_FOLDER...]
+        [--limit N] [--json [FILE]]
 
 Asks the first half of each set's questions (see ``retrieval``) in a library of that set alone, and
-in one of all sets together, and finds the weights that most often put what holds the answer
+in one of all sets together; those of ``--scoped`` sets, which mean nothing without it, of their own
+article only. Finds the weights that most often put what holds the answer
 first: the softmax of all candidates of a question, maximised by gradient ascent. What it prints
 belongs into ``localchat/library/ranking.py`` and ``localchat/core/sentence_ranking.py``. Report
 with the other half: ``bench retrieval --half second``.
@@ -62,20 +64,22 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench fit_ranking", description=__doc__.split("\n")[0])
     add_json_option(parser)
     parser.add_argument("--data", nargs="+", type=Path, metavar="FILE_OR_FOLDER", required=True)
+    parser.add_argument("--scoped", nargs="+", type=Path, metavar="FILE_OR_FOLDER", default=[])
     parser.add_argument("--limit", type=int, help="questions of each set")
     arguments = parser.parse_args(argv)
     try:
         sets = read_sets(find_files(arguments.data))
+        scoped = read_sets(find_files(arguments.scoped)) if arguments.scoped else []
     except NotASet as problem:
         print(problem, file=sys.stderr)
         return 1
     sets += [merged(sets)] if len(sets) > 1 else []
     passages = {True: Examples(), False: Examples()}
     sentences = {True: Examples(), False: Examples()}
-    for questions in sets:
+    for questions in [*sets, *scoped]:
         chosen = questions.chosen("first", arguments.limit)
         print(f"{questions.name}: {len(chosen.questions)} questions", file=sys.stderr)
-        _gather(chosen, passages, sentences)
+        _gather(chosen, questions in scoped, passages, sentences)
     numbers: dict[str, Any] = {}
     for knows in (True, False):
         if not passages[knows].rows:
@@ -95,16 +99,19 @@ def main(argv: list[str]) -> int:
 
 
 def _gather(
-    questions: QuestionSet, passages: dict[bool, Examples], sentences: dict[bool, Examples]
+    questions: QuestionSet,
+    scoped: bool,
+    passages: dict[bool, Examples],
+    sentences: dict[bool, Examples],
 ) -> None:
     """Look at what is found for each question, as the app does."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
         LocalChat(questions, Path(home)) as ours,
     ):
-        retriever = ours.retriever(k=PASSAGES)
-        meaning = retriever.meaning()
         for asked in questions.questions:
+            retriever = ours.retriever(asked.article if scoped else None, PASSAGES)
+            meaning = retriever.meaning()
             knows = guess_language(asked.text) in meaning.languages
             passages[knows].add(*_passages(ours, retriever, meaning, asked))
             sentences[knows].add(*_sentences(ours, retriever, meaning, asked))
