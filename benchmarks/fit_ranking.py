@@ -87,7 +87,7 @@ def main(argv: list[str]) -> int:
         own = "known language" if knows else "unknown language"
         numbers[f"passages, {own}"] = {
             "FIRST": _fitted(passages[knows].columns(len(ranking.FEATURES))),
-            "SECOND": _fitted(passages[knows]),
+            **({"SECOND": _fitted(passages[knows])} if knows else {}),
         }
         numbers[f"sentences, {own}"] = {
             "FEATURES": _rounded(fit(sentences[knows].columns(len(sentence_ranking.FEATURES)))),
@@ -124,8 +124,11 @@ def _passages(
     vector, near = retriever.nearest(asked.text, meaning)
     found = retriever.candidates(question, meaning, vector, dict(near))[:LOOKED_AT]
     looks = look(question, [Candidate(s.chunk.text, s.chunk.above, s.near) for s in found])
-    sentences = retriever.sentences_near(meaning, vector, [seen.sentence for seen in looks])
-    rows = [(*seen.features, near or 0.0) for seen, near in zip(looks, sentences, strict=True)]
+    near_them = retriever.sentences_near(meaning, vector, [seen.sentences for seen in looks])
+    rows = [
+        (*seen.features, *((some[0], max(some)) if some else (0.0, 0.0)))
+        for seen, some in zip(looks, near_them, strict=True)
+    ]
     right = [_is_right(ours, asked, one.chunk.source_id, one.chunk.text) for one in found]
     return np.array(rows), right
 

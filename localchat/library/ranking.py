@@ -7,7 +7,7 @@ weights. The weights were fitted on one half of public question sets and checked
 (``benchmarks/fit_ranking.py``): one set of weights for questions in a language that the embedder
 knows, one for all others, where words count for more.
 
-The last look embeds the best sentence of the few best passages: what is right about a passage is
+The last look embeds the best sentences of the few best passages: what is right about a passage is
 often one sentence in it, which the passage's own vector blurs.
 """
 
@@ -41,6 +41,10 @@ FEATURES = (
     "neighbouring words",
     "kind of answer",
 )
+SENTENCE_FEATURES = (
+    "near, the sentence with most words",
+    "near, the nearest sentence",
+)
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,15 @@ class Fitted:
         return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
 
 
-# Whether the embedder knows the question's language: with FEATURES alone, and with the nearness of
-# the best sentence behind them.
+# With FEATURES alone, by whether the embedder knows the question's language; and with
+# SENTENCE_FEATURES behind them, where it does: elsewhere it has little to say about a sentence.
 FIRST = {
-    True: Fitted((2.98, 2.69, 0.36, 0.79, 1.09, 1.86, 1.4, 2.35, 0.52), 0.809, -7.49),
+    True: Fitted((3.01, 2.62, 0.34, 0.75, 1.05, 1.83, 1.33, 2.3, 0.53), 0.803, -7.326),
     False: Fitted((0.44, 0.85, 5.89, 1.71, 2.7, 1.43, 1.38, 2.59, 0.59), 1.137, -11.501),
 }
-SECOND = {
-    True: Fitted((2.14, 1.59, 0.36, 0.72, 1.29, 1.16, 1.28, 2.1, 0.53, 3.98), 0.807, -7.759),
-    False: Fitted((0.35, 0.7, 5.83, 1.7, 2.71, 1.35, 1.31, 2.61, 0.63, 1.1), 1.139, -12.021),
-}
+SECOND = Fitted((1.83, 1.1, 0.29, 0.6, 1.28, 1.08, 1.17, 1.97, 0.54, 2.47, 3.12), 0.785, -7.705)
+SENTENCES = 2
+"""Of a passage, whose meaning may be looked at: all of them gain no more."""
 K1, B = 0.9, 0.4
 """BM25 as tuned by the Anserini project for passages (Yang, Fang, Lin 2017)."""
 FULL_SENTENCE = 60
@@ -90,8 +93,8 @@ class Look:
 
     features: tuple[float, ...]
     """As ``FEATURES``."""
-    sentence: str
-    """The one with most of the question's words."""
+    sentences: tuple[str, ...]
+    """Up to ``SENTENCES``: those with most of the question's words, the best first."""
 
 
 def keyword_scores(question: Question, found: Sequence[Sequence[str]]) -> list[float]:
@@ -120,7 +123,7 @@ def look(question: Question, candidates: Sequence[Candidate]) -> list[Look]:
     best = max(scores) or 1.0
     looks = []
     for candidate, one, score in zip(candidates, read, scores, strict=True):
-        sentence, in_one, in_two = one.best_sentence(question)
+        sentences, in_one, in_two = one.best_sentences(question)
         looks.append(
             Look(
                 (
@@ -132,25 +135,26 @@ def look(question: Question, candidates: Sequence[Candidate]) -> list[Look]:
                     in_one,
                     in_two,
                     question.pairs_covered(one.words),
-                    float(question.is_answered_in_kind(sentence)),
+                    float(question.is_answered_in_kind(sentences[0] if sentences else "")),
                 ),
-                sentence,
+                sentences,
             )
         )
     return looks
 
 
-def chance(seen: Look, sentence_near: float | None, *, knows: bool) -> float:
+def chance(seen: Look, near: Sequence[float], *, knows: bool) -> float:
     """The chance, 0 to 1, that a candidate holds the answer.
 
     Args:
         seen: Of the candidate.
-        sentence_near: How near its best sentence is to the question; None: not looked at.
-        knows: Whether the embedder knows the question's language.
+        near: How near the first of its ``sentences`` are to the question, as many as were looked
+            at; none where the embedder does not know the question's language.
+        knows: Whether it knows it.
     """
-    if sentence_near is None:
+    if not near:
         return FIRST[knows].chance(seen.features)
-    return SECOND[knows].chance((*seen.features, sentence_near))
+    return SECOND.chance((*seen.features, near[0], max(near)))
 
 
 @dataclass(frozen=True)
@@ -170,19 +174,18 @@ class _Read:
         above = words(candidate.above, language)
         return cls(sentences, found, (*above, *chain.from_iterable(found)))
 
-    def best_sentence(self, question: Question) -> tuple[str, float, float]:
-        """The sentence with most of the question's words, the share of them that one sentence has,
+    def best_sentences(self, question: Question) -> tuple[tuple[str, ...], float, float]:
+        """The sentences with most of the question's words, the share of them that one sentence has,
         and that two neighbours have."""
-        best, best_value, in_one, in_two = "", -math.inf, 0.0, 0.0
+        values, in_one, in_two = [], 0.0, 0.0
         sets = [frozenset(found) for found in self.found]
         for number, (sentence, here) in enumerate(zip(self.sentences, sets, strict=True)):
             covered = question.covered(here)
             # Headings and captions hold the question's words and no answer, as other questions do.
             value = covered - 0.25 * max(0.0, 1 - width(sentence) / FULL_SENTENCE)
-            value -= 0.25 * sentence.rstrip().endswith(("?", "？"))
-            if value > best_value:
-                best, best_value = sentence, value
+            values.append(value - 0.25 * sentence.rstrip().endswith(("?", "？")))
             in_one = max(in_one, covered)
             following = sets[number + 1] if number + 1 < len(sets) else here
             in_two = max(in_two, question.covered(here, following))
-        return best, in_one, in_two
+        best = sorted(range(len(values)), key=lambda n: -values[n])[:SENTENCES]
+        return tuple(self.sentences[n] for n in best), in_one, in_two

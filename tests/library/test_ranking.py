@@ -11,6 +11,7 @@ from localchat.library.ranking import (
     FEATURES,
     FIRST,
     SECOND,
+    SENTENCE_FEATURES,
     Candidate,
     Look,
     chance,
@@ -65,7 +66,7 @@ def test_words_in_one_sentence_are_told_from_words_spread_over_the_passage() -> 
     )
     assert value(together, "words in one sentence") > value(spread, "words in one sentence")
     assert value(together, "words in the passage") == value(spread, "words in the passage")
-    assert together.sentence == "The copper kettle lost a handle."
+    assert together.sentences[0] == "The copper kettle lost a handle."
 
 
 def test_the_best_sentence_is_not_a_question_or_a_caption() -> None:
@@ -74,7 +75,7 @@ def test_the_best_sentence_is_not_a_question_or_a_caption() -> None:
         "Copper kettle. Where is the copper kettle? "
         "The copper kettle stands there, beside the old iron stove in the kitchen.",
     )
-    assert one.sentence.endswith("kitchen.")
+    assert one.sentences[0].endswith("kitchen.")
 
 
 def test_nearness_and_keywords_are_also_seen_against_the_best_candidate() -> None:
@@ -86,21 +87,25 @@ def test_nearness_and_keywords_are_also_seen_against_the_best_candidate() -> Non
 
 @pytest.mark.parametrize("knows", [True, False])
 def test_more_of_anything_good_makes_the_chance_larger(knows: bool) -> None:
-    middling = Look((0.5,) * len(FEATURES), "")
+    middling = Look((0.5,) * len(FEATURES), ())
     for name in ("near", "BM25, best = 1", "words in the passage", "neighbouring words"):
         better = list(middling.features)
         better[SEEN[name]] = 0.9
-        assert chance(Look(tuple(better), ""), None, knows=knows) > chance(
-            middling, None, knows=knows
-        )
-    assert chance(middling, 0.9, knows=knows) > chance(middling, 0.1, knows=knows)
-    assert 0 < chance(middling, None, knows=knows) < 1
+        assert chance(Look(tuple(better), ()), (), knows=knows) > chance(middling, (), knows=knows)
+    assert 0 < chance(middling, (), knows=knows) < 1
 
 
-@pytest.mark.parametrize("knows", [True, False])
-def test_there_is_a_weight_for_each_feature(knows: bool) -> None:
-    assert len(FIRST[knows].weights) == len(FEATURES)
-    assert len(SECOND[knows].weights) == len(FEATURES) + 1
+def test_a_near_sentence_makes_the_chance_larger_also_where_it_is_the_second() -> None:
+    middling = Look((0.5,) * len(FEATURES), ())
+    far, second, first = (
+        chance(middling, near, knows=True) for near in ((0.1, 0.1), (0.1, 0.9), (0.9, 0.1))
+    )
+    assert far < second < first
+
+
+def test_there_is_a_weight_for_each_feature() -> None:
+    assert [len(FIRST[knows].weights) for knows in (True, False)] == [len(FEATURES)] * 2
+    assert len(SECOND.weights) == len(FEATURES) + len(SENTENCE_FEATURES)
 
 
 @pytest.mark.parametrize("question", ["", "?", "的", "🐛", '"'])
@@ -108,7 +113,7 @@ def test_there_is_a_weight_for_each_feature(knows: bool) -> None:
 def test_any_question_can_be_asked_of_any_passage(question: str, text: str) -> None:
     [one] = seen(question, text)
     assert len(one.features) == len(FEATURES)
-    assert 0 <= chance(one, None, knows=False) <= 1
+    assert 0 <= chance(one, (), knows=False) <= 1
 
 
 def test_no_candidates_no_looks() -> None:
