@@ -38,11 +38,11 @@ GRAPH: CreateHNSWConfiguration = {
     "space": "cosine",
     "ef_construction": 200,
     "max_neighbors": 16,
-    "ef_search": 500,
+    "ef_search": 2_000,
 }
-"""Of the best ten of 100,000 chunks it finds 99.9 %, of no question less than nine, in 2.3 ms.
-Chroma's own (100 and 100) find 97.3 % in 0.8 ms, and nothing at all for some questions; searched
-as far as this, but built with 100, some questions still lose half."""
+"""Of the best ten of 100,000 chunks, many of them nearly alike, it finds 99.9 % in 6 ms, and of
+1,500 questions none less than seven. Searched a quarter as far it takes 3.4 ms and finds 98.4 %,
+and nothing at all for some questions, as with Chroma's own settings (100 and 100)."""
 
 Found = list[tuple[int, float]]
 """Chunk ids with the cosine to the question, best first."""
