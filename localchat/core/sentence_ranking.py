@@ -18,6 +18,7 @@ import numpy.typing as npt
 from localchat.core.evidence import SHORTEST, Meaning, nearness
 from localchat.core.kinds import Kind
 from localchat.core.question import Question
+from localchat.core.references import is_reference
 from localchat.core.text.language import guess_language
 from localchat.core.text.sentences import sentence_spans
 from localchat.core.text.width import width
@@ -45,27 +46,28 @@ FEATURES = (
     "length",  # the logarithm of its width
     "short",
     "question",  # it is one itself
+    "reference",  # or an entry of a list of them
     *KINDS,  # what is asked for, where the sentence has it
 )
 MEANING_FEATURES = ("near", "near × words")
 
-NOT_FITTED = {"question": -20.0}
-"""Other questions are no answers: the question sets have hardly any in their texts, while pages of
-questions and answers have little else."""
+NOT_FITTED = {"question": -20.0, "reference": -4.0}
+"""Other questions are no answers, and lists of references seldom are: the question sets have hardly
+any in their texts, while pages of questions and answers have little else."""
 # Whether the embedder knows the question's language: weights of FEATURES alone, and of FEATURES
 # with MEANING_FEATURES behind them.
 # fmt: off
 FIRST = {
-    True: (4.54, 1.58, -0.58, 1.08, 2.05, 1.09, 0.04, -0.76, 0.79, 0.2, 0.0, 1.44, 1.2, 0.97, 0.57,
-           -0.36),
-    False: (5.01, 2.88, 0.54, 2.63, 2.39, 1.18, 0.02, -1.04, 1.2, -0.33, 0.0, 1.8, 1.36, 0.4, 0.45,
-            0.94),
+    True: (4.54, 1.58, -0.58, 1.08, 2.05, 1.09, 0.04, -0.76, 0.79, 0.2, 0.0, 0.0, 1.44, 1.2, 0.97,
+           0.57, -0.36),
+    False: (5.01, 2.88, 0.54, 2.63, 2.39, 1.18, 0.02, -1.04, 1.2, -0.33, 0.0, 0.0, 1.8, 1.36, 0.4,
+            0.45, 0.94),
 }
 SECOND = {
-    True: (3.01, 1.94, -0.34, 0.81, 1.48, 1.0, 0.01, -0.38, 0.57, 0.23, 0.0, 1.42, 1.03, 1.07, 0.65,
-           -0.4, 2.7, 2.16),
-    False: (3.92, 3.03, 0.63, 1.93, 1.95, 1.16, 0.03, -1.05, 1.47, -0.13, 0.0, 1.87, 1.36, 0.44,
-            0.49, 0.91, 1.55, 2.57),
+    True: (3.01, 1.94, -0.34, 0.81, 1.48, 1.0, 0.01, -0.38, 0.57, 0.23, 0.0, 0.0, 1.42, 1.03, 1.07,
+           0.65, -0.4, 2.7, 2.16),
+    False: (3.92, 3.03, 0.63, 1.93, 1.95, 1.16, 0.03, -1.05, 1.47, -0.13, 0.0, 0.0, 1.87, 1.36,
+            0.44, 0.49, 0.91, 1.55, 2.57),
 }
 # fmt: on
 
@@ -167,6 +169,7 @@ def features(question: Question, pieces: Sequence[Piece], chances: Sequence[floa
                 math.log(size / FULL_SENTENCE),
                 max(0.0, 1 - size / FULL_SENTENCE),
                 float(piece.text.rstrip().endswith(("?", "？", "؟"))),
+                float(is_reference(piece.text)),
                 *(float(has and question.kind == kind) for kind in KINDS),
             ]
         )

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from localchat.core.question import Question
+from localchat.core.references import is_list_of_references
 from localchat.core.text.language import guess_language
 from localchat.core.text.sentences import sentence_spans
 from localchat.core.text.width import width
@@ -49,16 +50,15 @@ SENTENCE_FEATURES = (
 
 @dataclass(frozen=True)
 class Fitted:
-    """What turns features into a chance: their weights, and the line that the logarithm of the
-    odds lies on (slope, offset)."""
+    """What turns features into the logarithm of the odds: their weights, and the line that it lies
+    on (slope, offset)."""
 
     weights: tuple[float, ...]
     slope: float
     offset: float
 
-    def chance(self, features: Sequence[float]) -> float:
-        odds = self.slope * float(np.dot(self.weights, features)) + self.offset
-        return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
+    def log_odds(self, features: Sequence[float]) -> float:
+        return self.slope * float(np.dot(self.weights, features)) + self.offset
 
 
 # With FEATURES alone, by whether the embedder knows the question's language; and with
@@ -70,6 +70,9 @@ FIRST = {
 SECOND = Fitted((1.83, 1.1, 0.29, 0.6, 1.28, 1.08, 1.17, 1.97, 0.54, 2.47, 3.12), 0.785, -7.705)
 SENTENCES = 2
 """Of a passage, whose meaning may be looked at: all of them gain no more."""
+REFERENCES = 3.0
+"""By how much a list of references lowers the logarithm of the odds. Not fitted: the question sets
+have none."""
 K1, B = 0.9, 0.4
 """BM25 as tuned by the Anserini project for passages (Yang, Fang, Lin 2017)."""
 FULL_SENTENCE = 60
@@ -85,6 +88,8 @@ class Candidate:
     """Its title and headings, which the indexes see as well."""
     near: float
     """0 where there is no vector."""
+    headings: str = ""
+    """The path of them alone."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Look:
     """As ``FEATURES``."""
     sentences: tuple[str, ...]
     """Up to ``SENTENCES``: those with most of the question's words, the best first."""
+    lists_references: bool = False
+    """Instead of saying anything itself."""
 
 
 def keyword_scores(question: Question, found: Sequence[Sequence[str]]) -> list[float]:
@@ -138,6 +145,7 @@ def look(question: Question, candidates: Sequence[Candidate]) -> list[Look]:
                     float(question.is_answered_in_kind(sentences[0] if sentences else "")),
                 ),
                 sentences,
+                is_list_of_references(candidate.headings, one.sentences),
             )
         )
     return looks
@@ -152,9 +160,12 @@ def chance(seen: Look, near: Sequence[float], *, knows: bool) -> float:
             at; none where the embedder does not know the question's language.
         knows: Whether it knows it.
     """
-    if not near:
-        return FIRST[knows].chance(seen.features)
-    return SECOND.chance((*seen.features, near[0], max(near)))
+    odds = FIRST[knows].log_odds(seen.features)
+    if near:
+        odds = SECOND.log_odds((*seen.features, near[0], max(near)))
+    if seen.lists_references:
+        odds -= REFERENCES
+    return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ class HybridRetriever(BaseRetriever):
         head, tail = list(found[:LOOKED_AT]), list(found[LOOKED_AT:])
         looks = look(
             question,
-            [Candidate(s.chunk.text, s.chunk.above, s.near) for s in head],
+            [Candidate(s.chunk.text, s.chunk.above, s.near, s.chunk.heading) for s in head],
         )
         knows = _knows(question, meaning)
         first = [chance(seen, (), knows=knows) for seen in looks]

@@ -36,6 +36,12 @@ def test_a_question_does_not_answer_a_question() -> None:
     assert not best("Who built the tower on Gull Rock?", [TOWER], [0.9]).endswith("?")
 
 
+def test_an_entry_of_a_list_of_references_comes_behind_what_says_something() -> None:
+    entry = "[4] Reed et al. “Why do honey bees dance in the hive?” 2019."
+    said = "Honey bees dance to tell where flowers are."
+    assert best("Why do honey bees dance?", [f"{entry}\n\n{said}"], [0.9]) == said
+
+
 def test_of_two_equal_sentences_the_one_in_the_likelier_passage_comes_first() -> None:
     passages = ["Green tea is steamed at once.", "Green tea is steamed at once."]
     found = answer_sentences("How is green tea made?", passages, [0.1, 0.9], MEANING)

@@ -103,6 +103,17 @@ def test_a_near_sentence_makes_the_chance_larger_also_where_it_is_the_second() -
     assert far < second < first
 
 
+def test_a_list_of_references_comes_behind_a_text_that_has_as_many_words() -> None:
+    question = Question.of("copper kettle", rarity)
+    said = "The copper kettle is polished on Fridays."
+    plain, listed = look(
+        question,
+        [Candidate(said, "", 0.5, "Kitchen"), Candidate(said, "", 0.5, "Kitchen › References")],
+    )
+    assert chance(plain, (), knows=True) > chance(listed, (), knows=True)
+    assert chance(plain, (0.5, 0.5), knows=True) > chance(listed, (0.5, 0.5), knows=True)
+
+
 def test_there_is_a_weight_for_each_feature() -> None:
     assert [len(FIRST[knows].weights) for knows in (True, False)] == [len(FEATURES)] * 2
     assert len(SECOND.weights) == len(FEATURES) + len(SENTENCE_FEATURES)
