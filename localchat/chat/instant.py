@@ -26,6 +26,8 @@ WORTH_JOINING = 0.1
 """Neighbours become one quote where the one's chance is at least this share of the other's."""
 LONGEST_BEFORE = 300
 """Characters: a longer sentence before the one that answers is not quoted with it."""
+LONGEST_AFTER = 300
+"""Characters that are quoted with a sentence that ends in a colon, at most: what it announces."""
 
 # What points back at the sentence before, where it begins one.
 _LEANS = re.compile(
@@ -50,7 +52,7 @@ _LEANS = re.compile(
 def instant_answer(
     question: str, passages: Sequence[Document], meaning: Meaning, most: int = MOST
 ) -> list[Quote]:
-    """The ``most`` sentences that answer best, the best first, each with the neighbour it needs.
+    """The ``most`` sentences that answer best, the best first, each with the neighbours it needs.
 
     Args:
         question: As it was asked.
@@ -109,17 +111,20 @@ def _add(quotes: list[Quote], text: str, sentence: AnswerSentence) -> None:
     """Sentences of one passage that follow each other become one quote, at the better one's place,
     unless one of them says far less; nothing is quoted twice."""
     number = sentence.passage + 1
-    start, end = _start_with_what_it_needs(text, sentence.start), sentence.end
+    start = _start_with_what_it_needs(text, sentence.start)
+    end = _end_with_what_it_announces(text, sentence.end)
     for place, known in enumerate(quotes):
         if known.number != number or not _touch(text, (start, end), (known.start, known.end)):
             continue
-        if known.start <= sentence.start and end <= known.end:
+        if known.start <= sentence.start and sentence.end <= known.end:
             return
         if sentence.chance >= WORTH_JOINING * known.score:
             start, end = min(start, known.start), max(end, known.end)
             quotes[place] = Quote(number, start, end, text[start:end], known.score)
             return
         start = sentence.start
+        if start < known.start:
+            end = min(end, known.start)
     quotes.append(Quote(number, start, end, text[start:end], round(sentence.chance, 4)))
 
 
@@ -140,3 +145,11 @@ def _start_with_what_it_needs(text: str, start: int) -> int:
     if not before or start - paragraph - before[-1][0] > LONGEST_BEFORE:
         return start
     return paragraph + before[-1][0]
+
+
+def _end_with_what_it_announces(text: str, end: int) -> int:
+    """Where the sentence that ends at ``end`` is whole: behind a colon comes what it is about."""
+    if not text[:end].rstrip().endswith((":", "：")):
+        return end
+    following = [stop for _, stop in sentence_spans(text[end:]) if stop <= LONGEST_AFTER]
+    return end + max(following, default=0)

@@ -1,4 +1,4 @@
-"""The instant answer: sentences with their exact place, and the neighbour that they lean on."""
+"""The instant answer: sentences with their exact place, and the neighbours that they need."""
 
 from __future__ import annotations
 
@@ -36,6 +36,35 @@ def test_a_paragraph_does_not_lean_on_another_one() -> None:
     text = "The tower is tall.\n\nIt is the tea that keeps them awake at night."
     [quote] = instant_answer("What keeps them awake at night?", [document(text)], MEANING, most=1)
     assert quote.text == "It is the tea that keeps them awake at night."
+
+
+LIMITS = (
+    "The keepers of the lighthouse have a few limits:\n\nOil: the tank holds enough for a month.\n"
+    "Tea: there is less of it than they wish for. " + "The rest is said elsewhere at length. " * 9
+)
+
+
+def test_a_sentence_that_ends_in_a_colon_is_quoted_with_what_it_announces() -> None:
+    [quote] = instant_answer("What limits have the keepers?", [document(LIMITS)], MEANING, most=1)
+    assert quote.text.startswith(
+        "The keepers of the lighthouse have a few limits:\n\nOil: the tank"
+    )
+    assert 150 < len(quote.text) < 350
+    assert quote.text.endswith(".")
+
+
+def test_what_a_sentence_announces_is_quoted_once_whichever_is_found_first() -> None:
+    for question in ("What limits have the keepers?", "How much oil does the tank hold?"):
+        quotes = instant_answer(question, [document(LIMITS)], MEANING)
+        places = sorted((quote.start, quote.end) for quote in quotes)
+        assert all(end <= start for (_, end), (start, _) in pairwise(places))
+        assert sum("the tank holds enough" in quote.text for quote in quotes) == 1
+
+
+def test_a_colon_at_the_end_of_a_passage_announces_nothing() -> None:
+    text = "The keepers of the lighthouse have a few limits:"
+    [quote] = instant_answer("What limits have the keepers?", [document(text)], MEANING)
+    assert quote.text == text
 
 
 def test_chinese_sentences_lean_as_well() -> None:
