@@ -26,8 +26,8 @@ from localchat.core.text.words import words
 
 FULL_SENTENCE = 60
 """Characters, wide ones counting two: a shorter sentence counts less, the shorter the less."""
-EMBEDDED = 12
-"""Sentences whose meaning is looked at."""
+EMBEDDED = 8
+"""Sentences whose meaning is looked at: with twice as many no more answers were found."""
 PASSAGES = 8
 """Passages whose sentences are looked at."""
 LONGEST = 400
