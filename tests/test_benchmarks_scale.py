@@ -42,6 +42,7 @@ def test_it_makes_a_library_asks_it_in_every_scope_and_adds_up_its_stores(
         "everything", "one source", "5 %", "half", "all but one"
     }  # fmt: skip
     assert all(0 < one["p50"] <= one["p95"] for one in found["the whole search, ms"].values())
+    assert found["a search until then, ms"]["p50"] > 0
     assert found["recall of the best ten"] == {"mean": 1, "worst": 1}
     sizes = found["bytes a chunk"]
     assert sizes["vectors"] > 384
