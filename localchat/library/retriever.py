@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -31,15 +32,15 @@ from localchat.library.vectors import Found
 
 CANDIDATES = 50
 """Chunks taken from each index."""
-LOOKED_AT = 24
+LOOKED_AT = 20
 """Of those, the ones that are looked at a second time,"""
 LOOKED_AT_CLOSELY = 6
 """and of those, the ones whose best sentences are compared with the question,"""
 WORTH_A_CLOSE_LOOK = 0.1
 """where the chance so far is at least this share of the best one's. The sentences take half of a
-search's time; this leaves out half of them, and no measured result changed by more than 0.1 %."""
-SENTENCES_LOOKED_AT = 8
-"""Of all of them: the best one of each first."""
+search's time; this leaves out half of them, and changed measured results by 0.1 % at most."""
+CLOSE_LOOK = 800
+"""Characters of all these sentences, about: the best one of each passage first."""
 MEANING_WEIGHT = 0.3
 MEANING_WEIGHT_UNKNOWN_LANGUAGE = 0.05
 LONGEST_QUESTION = 2_000
@@ -164,9 +165,8 @@ class HybridRetriever(BaseRetriever):
         best = order[: min(LOOKED_AT_CLOSELY, worth_it)]
         scores = dict(enumerate(first))
         if knows and len(best) > 1:
-            near = self.sentences_near(
-                meaning, vector, [looks[n].sentences for n in best], SENTENCES_LOOKED_AT
-            )
+            sentences = [looks[n].sentences for n in best]
+            near = self.sentences_near(meaning, vector, sentences, CLOSE_LOOK)
             for n, some in zip(best, near, strict=True):
                 scores[n] = chance(looks[n], some, knows=knows)
         ranked = sorted(best, key=lambda n: -scores[n]) + order[len(best) :]
@@ -183,14 +183,19 @@ class HybridRetriever(BaseRetriever):
         meaning: LibraryMeaning,
         vector: Vectors,
         sentences: Sequence[Sequence[str]],
-        most: int | None = None,
+        budget: int | None = None,
     ) -> list[list[float]]:
-        """How near the sentences of each passage are to the question: of ``most`` at most, the
-        first of each before the second ones. None where nothing is known of that."""
+        """How near the sentences of each passage are to the question: the first of each before the
+        second ones, as many as begin within ``budget`` characters. None where nothing is known of
+        that."""
         near: list[list[float]] = [[] for _ in sentences]
         places = sorted(
             (rank, number) for number, some in enumerate(sentences) for rank in range(len(some))
-        )[:most]
+        )
+        if budget is not None:
+            lengths = [min(len(sentences[n][rank]), LONGEST_SENTENCE) for rank, n in places]
+            before = accumulate(lengths, initial=0)
+            places = [place for place, used in zip(places, before, strict=False) if used < budget]
         if not meaning.identity or not places:
             return near
         rows = meaning.embed([sentences[n][rank][:LONGEST_SENTENCE] for rank, n in places])
