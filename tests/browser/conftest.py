@@ -179,6 +179,12 @@ def ask(page: Page, question: str) -> None:
     box.press("Enter")
 
 
+def press(page: Page, button: str) -> None:
+    """Click a button of a page that has come to rest: a click during a run can be lost in it."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.get_by_role("button", name=button).click()
+
+
 def choose_model(page: Page, name: str) -> None:
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_test_id("stSelectbox").first.locator("input").click()

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import App, ask
+from tests.browser.conftest import App, ask, press
 
 NOTES = {
     "boiler.md": "# Boiler\n\nThe key to the cellar hangs behind the boiler.",
@@ -25,7 +25,7 @@ def test_a_collection_is_made_asked_renamed_and_deleted(app: App, open_tab: Any)
     tab.get_by_text("Markdown · added").nth(2).wait_for()
     expect(tab.get_by_label("Put what you add into")).to_have_count(0)
 
-    tab.get_by_role("button", name="New collection").click()
+    press(tab, "New collection")
     dialog = tab.get_by_role("dialog")
     dialog.get_by_label("Name").fill("House")
     dialog.get_by_test_id("stMultiSelect").locator("input").click()
@@ -52,7 +52,7 @@ def test_a_collection_is_made_asked_renamed_and_deleted(app: App, open_tab: Any)
     expect(tab.get_by_text("garden gnome")).to_have_count(0)
 
     tab.get_by_test_id("stSidebar").get_by_role("link", name="Library").click()
-    tab.get_by_role("button", name="New collection").click()
+    press(tab, "New collection")
     dialog.get_by_label("Name").fill("HOUSE")
     dialog.get_by_role("button", name="Save").click()
     dialog.get_by_text("There is a collection “HOUSE” already.").wait_for()
@@ -60,12 +60,12 @@ def test_a_collection_is_made_asked_renamed_and_deleted(app: App, open_tab: Any)
     tab.get_by_label("Collection", exact=True).click()
     tab.get_by_role("option", name="House").click()
     tab.get_by_text("1 of 3 sources").wait_for()
-    tab.get_by_role("button", name="Edit").click()
+    press(tab, "Edit")
     dialog.get_by_label("Name").fill("Cellar")
     dialog.get_by_role("button", name="Save").click()
     tab.locator(".stMarkdownBadge", has_text="Cellar").wait_for()
     expect(dialog).to_have_count(0)
-    tab.get_by_role("button", name="Edit").click()
+    press(tab, "Edit")
     dialog.get_by_role("button", name="Delete this collection").click()
     tab.get_by_text("3 sources", exact=True).wait_for()
     expect(tab.get_by_label("Collection", exact=True)).to_have_count(0)
@@ -76,7 +76,7 @@ def test_what_is_added_goes_into_a_collection_that_is_named_then(
 ) -> None:
     site.pages["/otters.html"] = "<title>Otters</title><p>Otters hold hands while they sleep.</p>"
     tab = open_tab(app, "/library")
-    tab.get_by_role("button", name="New collection").click()
+    press(tab, "New collection")
     tab.get_by_role("dialog").get_by_label("Name").fill("House")
     tab.get_by_role("dialog").get_by_role("button", name="Save").click()
     into = tab.get_by_label("Put what you add into")
